@@ -1,0 +1,22 @@
+"""The errors a user can cause or meet, and the exit code that each one ends the command with.
+
+Every message is one line: what was wrong, the value, the remedy.
+"""
+
+
+class RegharError(Exception):
+    """Base of every error that is shown as one line instead of a traceback."""
+
+    exit_code = 2
+
+
+class InputError(RegharError):
+    """Bad input, or two things that must not be compared (exit code 2)."""
+
+    exit_code = 2
+
+
+class EngineError(RegharError):
+    """The engine could not start or died; what was finished is stored (exit code 3)."""
+
+    exit_code = 3

@@ -1,0 +1,74 @@
+"""What became of every (trace, budget), as arrays: the input of curves, measures and reports.
+
+From here on everything is numpy on one core; no engine, tokenizer or grader is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Outcome(StrEnum):
+    """The verdict on one answer. Only `correct` counts as 1 in a curve; all are counted and shown."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    NO_ANSWER = "no_answer"
+    """No box in the answer segment, or thinking that never closed."""
+    UNTERMINATED = "unterminated"
+    """A box that was opened and never closed."""
+    GRADER_TIMEOUT = "grader_timeout"
+    GRADER_ERROR = "grader_error"
+
+
+OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)
+"""Outcomes by their int8 code in `TaskOutcomes.outcome`."""
+
+MISSING = -1
+"""The code of a planned (problem, sample, budget) that the run does not hold (yet)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOutcomes:
+    """One model on one task. P problems, n samples per problem, B budgets."""
+
+    task: str
+    problems: tuple[str, ...]
+    """Problem ids, in the task's order."""
+    budgets: NDArray[np.int64]
+    """Shape (B,), tokens, strictly increasing."""
+    outcome: NDArray[np.int8]
+    """Shape (P, n, B): index into `OUTCOMES`, or `MISSING`."""
+    full: NDArray[np.int8]
+    """Shape (P, n): outcome of the whole trace's own answer at `max_tokens`, or `MISSING`."""
+    length: NDArray[np.int64]
+    """Shape (P, n): response tokens |y|, end-of-sequence token excluded; 0 where missing."""
+    thinking_length: NDArray[np.int64]
+    """Shape (P, n): tokens inside the thinking block; 0 where there is none or it is missing."""
+    finished: NDArray[np.bool_]
+    """Shape (P, n): the model ended the trace itself, before `max_tokens`."""
+    looped: NDArray[np.bool_]
+    """Shape (P, n): the trace ends in a verbatim repetition."""
+    thought: NDArray[np.bool_]
+    """Shape (P, n): the trace has a thinking block (opened in the prompt or by the model)."""
+    thinking_closed: NDArray[np.bool_]
+    """Shape (P, n): that block was closed."""
+
+    @property
+    def complete(self) -> bool:
+        """True when every planned (problem, sample, budget) has an outcome (SPEC 2: else refuse)."""
+        return not ((self.outcome == MISSING).any() or (self.full == MISSING).any())
+
+    @property
+    def correct(self) -> NDArray[np.float64]:
+        """Shape (P, n, B): 1.0 where the answer at that budget is correct, else 0.0."""
+        return (self.outcome == OUTCOMES.index(Outcome.CORRECT)).astype(np.float64)
+
+    @property
+    def full_correct(self) -> NDArray[np.float64]:
+        """Shape (P, n): 1.0 where the whole trace's own answer is correct, else 0.0."""
+        return (self.full == OUTCOMES.index(Outcome.CORRECT)).astype(np.float64)
