@@ -1,0 +1,187 @@
+"""One benchmark: where its problems come from, how they are asked and how answers are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reghar.errors import InputError
+from reghar.tasks.config import FunctionReference, read_config
+
+PREFIX = "reghar_"
+"""Stands before a task's name for lm-eval, so that it does not shadow lm-eval's own."""
+
+PROBLEMS_HOOK = "reghar.tasks.lm_eval_hooks.problems"
+"""`custom_dataset` of a task whose problems lm-eval asks us for: here its `dataset_path` counts."""
+
+Kind = Literal["integer", "math", "choice"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerRule:
+    """How answers are compared with the gold answer."""
+
+    kind: Kind = "math"
+    tolerance: float | None = None
+    """Relative tolerance of numbers, > 0; None for the grader's own (1e-4)."""
+    tolerance_reason: str | None = None
+    """Why the task departs from the grader's own tolerance."""
+    fallback: str | None = None
+    """Name of the rule for a natural answer without a box; None: such an answer is `no_answer`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Where a task's rows come from when no data folder is given. Exactly one of `path`, `function`."""
+
+    path: str | None
+    """Name on the Hugging Face hub, or the format of `data_files` (`json`, `csv`, `parquet`)."""
+    name: str | None
+    """Configuration of the data set."""
+    split: str
+    revision: str | None
+    """Commit of the data set; None where it is not pinned."""
+    arguments: Mapping[str, Any]
+    """The other `dataset_kwargs`, such as `data_files`."""
+    function: FunctionReference | None
+    """lm-eval's `custom_dataset`: returns a mapping from split to rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One benchmark, as its YAML file describes it. `path` locates it and is no part of the protocol."""
+
+    name: str
+    """Without the prefix `reghar_`; also the stem of its file in a data folder."""
+    path: Path
+    version: str
+    description: str
+    """One sentence for people; empty where the file has none."""
+    answer: AnswerRule
+    prompt: str | FunctionReference
+    """lm-eval's `doc_to_text`: a column, a Jinja template or a function; gives the whole user message."""
+    target: str | FunctionReference
+    """lm-eval's `doc_to_target`: gives the gold answer, or a list of accepted ones."""
+    process_docs: FunctionReference | None
+    dataset: Dataset
+    fields: Mapping[str, str | list[str]] = field(default_factory=dict)
+    """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`) -> the data set's own."""
+    shuffle_seed: int | None
+    """Seed of the order of choices; None keeps the data's order."""
+    private: bool
+    """The authors ask that examples never appear in plain text online: never shown."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """The YAML's `metadata`, which lm-eval hands to a `custom_dataset` function."""
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    kind: Kind = "math"
+    tolerance: float | None = Field(default=None, gt=0, lt=1)
+    tolerance_reason: str | None = None
+    fallback: str | None = None
+
+
+class _Metadata(BaseModel):
+    """Our keys under `metadata:`; others are the user's own and left alone."""
+
+    version: str | int | float = 1
+    description: str = ""
+    answer: _Answer = Field(default_factory=_Answer)
+    fields: dict[str, str | list[str]] = Field(default_factory=dict)
+    shuffle_seed: int | None = None
+    private: bool = False
+
+
+def short_name(name: str) -> str:
+    """The task's name without lm-eval's prefix."""
+    return name.removeprefix(PREFIX)
+
+
+def read_task(path: Path) -> Task:
+    """The task in a YAML file. Raises InputError, one line, where the file does not describe one."""
+    return task_from_config(read_config(path), path)
+
+
+def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
+    """The task in a YAML's mapping (see `read_task`)."""
+    if not isinstance(config.get("task"), str):
+        raise InputError(f"the task file {path} has no `task: NAME`")
+    output = config.get("output_type", "generate_until")
+    if output != "generate_until":
+        raise InputError(
+            f"{path}: output_type {output!r} generates no reasoning: only generate_until can be run"
+        )
+    metadata = config.get("metadata") or {}
+    settings = _read_metadata(metadata, path)
+    return Task(
+        name=short_name(config["task"]),
+        path=path,
+        version=str(settings.version),
+        description=settings.description,
+        answer=AnswerRule(**settings.answer.model_dump()),
+        prompt=_rule(config, "doc_to_text", "problem", path),
+        target=_rule(config, "doc_to_target", "gold", path),
+        process_docs=_function(config, "process_docs", path),
+        dataset=_dataset(config, path),
+        fields=settings.fields,
+        shuffle_seed=settings.shuffle_seed,
+        private=settings.private,
+        metadata=metadata,
+    )
+
+
+def _read_metadata(metadata: object, path: Path) -> _Metadata:
+    try:
+        settings = _Metadata.model_validate(metadata)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, ("metadata", *first["loc"])))
+        raise InputError(f"{path}: {where}: {first['msg']} (is {first['input']!r})") from error
+    if settings.answer.tolerance is not None and not settings.answer.tolerance_reason:
+        raise InputError(
+            f"{path}: metadata.answer.tolerance needs metadata.answer.tolerance_reason beside it"
+        )
+    return settings
+
+
+def _rule(config: Mapping[str, Any], key: str, default: str, path: Path) -> str | FunctionReference:
+    value = config.get(key, default)
+    if not isinstance(value, str | FunctionReference):
+        raise InputError(
+            f"{path}: {key} is {value!r}: give a column, a Jinja template or !function module.name"
+        )
+    return value
+
+
+def _function(config: Mapping[str, Any], key: str, path: Path) -> FunctionReference | None:
+    value = config.get(key)
+    if value is None or isinstance(value, FunctionReference):
+        return value
+    raise InputError(f"{path}: {key} is {value!r}: give !function module.name")
+
+
+def _dataset(config: Mapping[str, Any], path: Path) -> Dataset:
+    function = _function(config, "custom_dataset", path)
+    if function is not None and function.name == PROBLEMS_HOOK:
+        function = None
+    source = config.get("dataset_path")
+    arguments = config.get("dataset_kwargs") or {}
+    if source is not None and not isinstance(source, str):
+        raise InputError(f"{path}: dataset_path is {source!r}: give the data set's name")
+    if not isinstance(arguments, dict):
+        raise InputError(f"{path}: dataset_kwargs is {arguments!r}: give a mapping")
+    splits = (config.get(key) for key in ("test_split", "validation_split", "training_split"))
+    revision = arguments.get("revision")
+    return Dataset(
+        path=source if function is None else None,
+        name=config.get("dataset_name"),
+        split=next((str(split) for split in splits if split), "test"),
+        revision=str(revision) if revision is not None else None,
+        arguments={key: value for key, value in arguments.items() if key != "revision"},
+        function=function,
+    )
