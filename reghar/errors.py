@@ -20,3 +20,9 @@ class EngineError(RegharError):
     """The engine could not start or died; what was finished is stored (exit code 3)."""
 
     exit_code = 3
+
+
+class StorageError(RegharError):
+    """The run's folder could not be written, such as a full disk; what was stored stays (exit code 3)."""
+
+    exit_code = 3

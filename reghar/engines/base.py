@@ -1,0 +1,74 @@
+"""The one interface between reghar and whatever generates tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sampling:
+    """Settings of one request, a field each as vLLM names them."""
+
+    temperature: float
+    """At least 0; 0 is greedy."""
+    top_p: float
+    """In (0, 1]."""
+    max_tokens: int
+    """Most tokens to generate, at least 1."""
+    seed: int
+    """Of this request alone, 0 <= seed < 2**63."""
+    top_k: int = 0
+    """0 considers all tokens."""
+    min_p: float = 0.0
+    """In [0, 1]; 0 is off."""
+    barred: tuple[int, ...] = ()
+    """Token ids that must not be generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The tokens that arrived since the last chunk of the same request."""
+
+    token_ids: list[int]
+    """New response token ids; the end-of-sequence token is never among them."""
+    finish_reason: FinishReason | None = None
+    """None while the request runs; `stop` when the model ended it; `length` at `max_tokens`."""
+    cached_tokens: int = 0
+    """Prompt tokens of this request that were found in the engine's prefix cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineInfo:
+    """What a run records about the engine; never part of the protocol."""
+
+    name: str
+    version: str
+    host: str
+    """Kind of host: the accelerator's name, or `cpu`."""
+    arguments: dict[str, object]
+
+
+class Engine(Protocol):
+    """Generates tokens for many requests at once. All methods belong to one asyncio event loop."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and arguments of the running engine."""
+
+    async def start(self) -> None:
+        """Loads the model. Raises `EngineError` with one line when that fails."""
+
+    def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+    ) -> AsyncGenerator[Chunk, None]:
+        """Streams the response to `prompt_ids`, a chunk about every `interval` tokens.
+
+        Closing the generator ends the request. Raises `EngineError` when the engine died.
+        """
+
+    async def close(self) -> None:
+        """Ends the engine and its processes; may be called twice."""

@@ -1,0 +1,131 @@
+"""A deterministic stand-in for a model: no weights, same answers in any order, on any machine.
+
+Each "model" reasons in a known number of steps and answers rightly once it has done enough of
+them, so tests of the schedule, the store and the reports know what must come out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Mapping, Sequence
+
+from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.models import Model
+from reghar.seeds import derive_seed
+
+SCRIPTED_MODEL = "scripted"
+
+_SPECIAL = ("<eos>", "<think>", "</think>")
+_OFFSET = len(_SPECIAL)
+EOS = 0
+
+
+class ByteTokenizer:
+    """A token a byte, and the three special tokens."""
+
+    has_chat_template = True
+    bos = ""
+
+    def encode_text(self, text: str) -> list[int]:
+        """See `Tokenizer`."""
+        ids: list[int] = []
+        while text:
+            special = next((s for s in _SPECIAL if text.startswith(s)), None)
+            if special:
+                ids.append(_SPECIAL.index(special))
+                text = text[len(special) :]
+            else:
+                ids.extend(byte + _OFFSET for byte in text[0].encode("utf-8", "surrogatepass"))
+                text = text[1:]
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """See `Tokenizer`."""
+        parts: list[str] = []
+        plain = bytearray()
+        for i in ids:
+            if i < _OFFSET:
+                parts.append(plain.decode("utf-8", "replace"))
+                plain.clear()
+                parts.append(_SPECIAL[i])
+            elif i < 256 + _OFFSET:
+                plain.append(i - _OFFSET)
+        return "".join(parts) + plain.decode("utf-8", "replace")
+
+    def is_known(self, text: str) -> bool:
+        """See `Tokenizer`."""
+        return text in _SPECIAL
+
+    def render_chat(self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object]) -> str:
+        """See `Tokenizer`."""
+        options = "".join(f"[{key}={value}]\n" for key, value in sorted(arguments.items()))
+        return options + "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant: "
+
+
+def scripted_model() -> Model:
+    """The model that `--engine scripted` runs."""
+    return Model(
+        name=SCRIPTED_MODEL,
+        path=SCRIPTED_MODEL,
+        revision=None,
+        context_length=1 << 20,
+        vocabulary_size=256 + _OFFSET,
+        tokenizer=ByteTokenizer(),
+    )
+
+
+class ScriptedEngine:
+    """Generates from the prompt and the seed alone.
+
+    A prompt that opens a box is answered with a number, and closed: with `42` if the response
+    before the probe holds the word `found`, else with a number drawn from the seed. Any other
+    prompt gets a trace: thinking of a drawn length in which `found` appears at a drawn place (or
+    never), then a box.
+    """
+
+    def __init__(self, *, seconds_per_chunk: float = 0.0) -> None:
+        """`seconds_per_chunk` slows it down, for tests that interrupt a run."""
+        self._pause = seconds_per_chunk
+        self._tokenizer = ByteTokenizer()
+        self.prompts: list[tuple[int, ...]] = []
+        """Prompts received, in order: what tests count."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine`."""
+        return EngineInfo(name="scripted", version="1", host="none", arguments={})
+
+    async def start(self) -> None:
+        """See `Engine`."""
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Engine`."""
+        self.prompts.append(tuple(prompt_ids))
+        ids = self._tokenizer.encode_text(self._response(self._tokenizer.decode(prompt_ids), sampling))
+        finished = len(ids) <= sampling.max_tokens
+        ids = ids[: sampling.max_tokens]
+        starts = range(0, max(len(ids), 1), interval)
+        for start in starts:
+            await asyncio.sleep(self._pause)
+            reason = ("stop" if finished else "length") if start == starts[-1] else None
+            yield Chunk(ids[start : start + interval], reason)
+
+    async def close(self) -> None:
+        """See `Engine`."""
+
+    def _response(self, prompt: str, sampling: Sampling) -> str:
+        # Seeded from the prompt as well: another question, or another cut, is another draw.
+        draw = random.Random(derive_seed(sampling.seed, prompt))
+        guess = str(draw.randrange(100))
+        if prompt.rstrip().endswith("\\boxed{"):
+            response = prompt.rpartition("assistant: ")[2]
+            return ("42" if "found" in response else guess) + "} \\]"
+        steps = [f"step {i} of the reasoning. " for i in range(draw.randrange(2, 24))]
+        if draw.random() < 0.8:
+            steps.insert(draw.randrange(len(steps) + 1), "found it: 42. ")
+        thinking = "".join(steps)
+        answer = "42" if "found" in thinking else guess
+        return f"<think>\n{thinking}</think>\n\nThe answer is \\boxed{{{answer}}}."

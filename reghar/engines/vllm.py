@@ -1,0 +1,137 @@
+"""vLLM's asynchronous engine in this process's event loop, CUDA or CPU build, whichever is installed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.errors import EngineError
+
+
+class VllmEngine:
+    """The engine of a run. vLLM runs the model in a process of its own."""
+
+    def __init__(
+        self,
+        model_path: str,
+        *,
+        revision: str | None,
+        max_model_len: int,
+        max_num_seqs: int,
+        seed: int,
+        arguments: dict[str, object],
+    ) -> None:
+        """`max_model_len` in tokens; `arguments` are the user's and win over every default here."""
+        self._arguments: dict[str, object] = {
+            "model": model_path,
+            "revision": revision,
+            "max_model_len": max_model_len,
+            "max_num_seqs": max_num_seqs,
+            "seed": seed,
+            **arguments,
+        }
+        self._engine: Any = None
+        self._info: EngineInfo | None = None
+        self._numbers = itertools.count()
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine`; known once started."""
+        if self._info is None:
+            raise EngineError("the vLLM engine has not been started")
+        return self._info
+
+    async def start(self) -> None:
+        """See `Engine`."""
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+        # The event loop may already hold threads (progress, grading): forking would copy their locks.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
+        try:
+            import vllm
+            from vllm.engine.arg_utils import AsyncEngineArgs
+            from vllm.platforms import current_platform
+            from vllm.v1.engine.async_llm import AsyncLLM
+        except ImportError as error:
+            raise EngineError(
+                f"vLLM cannot be imported: {error}; install reghar[vllm], or reghar[cpu] without a GPU"
+            ) from error
+        if current_platform.is_cpu():
+            self._use_whole_cpu()
+        try:
+            self._engine = await asyncio.to_thread(
+                AsyncLLM.from_engine_args, AsyncEngineArgs(**self._arguments)
+            )
+        except (RuntimeError, ValueError, TypeError, OSError, AssertionError, ImportError) as error:
+            raise EngineError(f"vLLM cannot load {self._arguments['model']!r}: {_first_line(error)}") from error
+        self._info = EngineInfo(
+            name="vllm",
+            version=str(vllm.__version__),
+            host="cpu" if current_platform.is_cpu() else str(current_platform.get_device_name()),
+            arguments={key: value for key, value in self._arguments.items() if value is not None},
+        )
+
+    def _use_whole_cpu(self) -> None:
+        # vLLM's CPU worker binds to one core unless told otherwise.
+        cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)))
+        os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cores)
+        os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
+        # Many CPUs have no bf16 instructions, and compiling takes longer than a small run.
+        self._arguments = {"dtype": "float32", "enforce_eager": True} | self._arguments
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Engine`."""
+        from vllm import SamplingParams, TokensPrompt
+        from vllm.sampling_params import RequestOutputKind
+        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+
+        stream = self._engine.generate(
+            TokensPrompt(prompt_token_ids=list(prompt_ids)),
+            SamplingParams(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                min_p=sampling.min_p,
+                max_tokens=sampling.max_tokens,
+                seed=sampling.seed,
+                logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
+                detokenize=False,
+                output_kind=RequestOutputKind.DELTA,
+                stream_interval=interval,
+            ),
+            request_id=f"reghar-{next(self._numbers)}",
+        )
+        try:
+            # aclosing: an abandoned request is aborted now, not when the garbage collector finds it.
+            async with contextlib.aclosing(stream):
+                async for output in stream:
+                    yield _chunk(output)
+        except (EngineDeadError, EngineGenerateError) as error:
+            raise EngineError(f"vLLM died while generating: {_first_line(error)}") from error
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            await asyncio.to_thread(engine.shutdown)
+
+
+def _chunk(output: Any) -> Chunk:
+    completion = output.outputs[0]
+    token_ids = list(completion.token_ids)
+    reason = completion.finish_reason
+    if reason == "stop" and token_ids:
+        token_ids.pop()  # vLLM hands out the token that ended the response
+    return Chunk(token_ids, reason, output.num_cached_tokens or 0)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

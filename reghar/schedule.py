@@ -1,0 +1,284 @@
+"""One trace, many budgets: the schedule that draws a whole curve for about the price of one run.
+
+Every (problem, sample) is generated once. As soon as its stream passes a budget, the probe for
+that budget goes out beside it, so that it finds the trace's KV blocks in the engine's prefix
+cache: a probe costs its own few tokens instead of the trace's thousands. Budgets that a finished
+trace never reached share its own answer and cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reghar.answers import ForcedAnswer, answer_seed, box_end, cut_position
+from reghar.engines.base import Engine, FinishReason, Sampling
+from reghar.models import Model
+from reghar.probes import Probe
+from reghar.prompts import PromptFormat
+from reghar.protocol import BudgetCounts, SamplingProtocol
+from reghar.tasks import Problem
+from reghar.thinking import Block, BlockFinder, Delimiters, find_block, opened_by_prompt
+from reghar.traces import Trace, ends_in_loop, trace_seed
+
+T = TypeVar("T")
+
+STREAM_INTERVAL = 16
+"""Tokens a chunk of a trace's stream: a probe goes out at most this late, and the driver stays idle."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One (problem, sample) and what of it is still to be done."""
+
+    problem: Problem
+    sample: int
+    budgets: tuple[int, ...]
+    """Budgets that still need an answer where the trace passes them."""
+    trace: Trace | None = None
+    """The stored trace, if it needs only answers."""
+    own_answer: bool = True
+    """Whether the trace's own answer is still to be stored."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """A finished job: what is to be stored."""
+
+    trace: Trace
+    is_new: bool
+    """False when the trace was stored before."""
+    answers: tuple[ForcedAnswer, ...]
+
+
+@dataclass(kw_only=True)
+class Activity:
+    """What the engine did in this process, for the progress display."""
+
+    traces: int = 0
+    probes: int = 0
+    tokens: int = 0
+    """Response and answer tokens generated."""
+    probe_prompt_tokens: int = 0
+    cached_tokens: int = 0
+    """Probe prompt tokens that were found in the cache."""
+
+
+@dataclass(kw_only=True)
+class Schedule:
+    """Everything that a job needs beside itself."""
+
+    engine: Engine
+    model: Model
+    prompt: PromptFormat
+    delimiters: Delimiters | None
+    sampling: SamplingProtocol
+    budget_counts: BudgetCounts
+    probe: Probe
+    probe_temperature: float
+    run_seed: int
+    activity: Activity
+
+    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
+        """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
+
+        Memory does not grow with the number of jobs. Raises `EngineError` when the engine dies.
+        """
+        queue: Iterator[Job] = iter(jobs)
+
+        async def work() -> None:
+            for job in queue:
+                finished(await self.do(job))
+
+        await _gather(work() for _ in range(concurrency))
+
+    async def do(self, job: Job) -> Done:
+        """One job: the trace, unless it is stored, and its answers."""
+        prompt_ids = self.prompt.encode(job.problem.question)
+        if job.trace is None:
+            return await self._generate(job, prompt_ids)
+        response = _Response(self, job, prompt_ids, list(job.trace.token_ids), job.trace.seed)
+        response.block = find_block(
+            response.ids, self.delimiters, opened=opened_by_prompt(prompt_ids, self.delimiters)
+        )
+        probes = response.due(deque(job.budgets), "stop" if job.trace.finished else "length")
+        # The longest prefix first and alone: all shorter ones then find their blocks in the cache.
+        answers = [*await _gather(probes[-1:]), *await _gather(probes[:-1])]
+        return self._done(job, response, job.trace, answers, is_new=False)
+
+    async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
+        seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample)
+        response = _Response(self, job, prompt_ids, [], seed)
+        opened = opened_by_prompt(prompt_ids, self.delimiters)
+        finder = BlockFinder(self.delimiters, opened=opened)
+        waiting = deque(job.budgets)
+        probes: list[asyncio.Task[ForcedAnswer]] = []
+        reason: FinishReason | None = None
+        stream = self.engine.generate(prompt_ids, self._trace_sampling(seed), interval=STREAM_INTERVAL)
+        try:
+            async with contextlib.aclosing(stream):
+                async for chunk in stream:
+                    response.ids.extend(chunk.token_ids)
+                    response.block = finder.find(response.ids)
+                    reason = chunk.finish_reason
+                    self.activity.tokens += len(chunk.token_ids)
+                    probes.extend(asyncio.create_task(c) for c in response.due(waiting, reason))
+            answers = await asyncio.gather(*probes)
+        finally:
+            await _cancel(probes)
+        self.activity.traces += 1
+        trace = self._trace(job, response, seed, finished=reason == "stop", opened=opened)
+        return self._done(job, response, trace, answers, is_new=True)
+
+    def _trace_sampling(self, seed: int) -> Sampling:
+        settings = self.sampling
+        return Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=settings.max_tokens,
+            seed=seed,
+        )
+
+    def _trace(self, job: Job, response: _Response, seed: int, *, finished: bool, opened: bool) -> Trace:
+        return Trace(
+            task=job.problem.task,
+            problem=job.problem.id,
+            sample=job.sample,
+            seed=seed,
+            prompt_tokens=len(response.prompt_ids),
+            token_ids=tuple(response.ids),
+            text=self.model.tokenizer.decode(response.ids),
+            finished=finished,
+            thinking_opened=opened,
+            thinking_start=response.block.start,
+            thinking_end=response.block.end,
+            looped=not finished and ends_in_loop(response.ids),
+        )
+
+    def _done(
+        self, job: Job, response: _Response, trace: Trace, answers: Sequence[ForcedAnswer], *, is_new: bool
+    ) -> Done:
+        own = (response.own_answer(),) if job.own_answer else ()
+        return Done(trace=trace, is_new=is_new, answers=(*answers, *own))
+
+
+@dataclass
+class _Response:
+    """A response, growing or whole, and the answers that its cuts give."""
+
+    schedule: Schedule
+    job: Job
+    prompt_ids: list[int]
+    ids: list[int]
+    seed: int
+    block: Block = Block(None, None, 0)  # noqa: RUF009 - frozen
+
+    def due(self, waiting: deque[int], reason: FinishReason | None) -> list[Coroutine[None, None, ForcedAnswer]]:
+        """The probes that may go out now: those of the budgets passed, and at `max_tokens` the rest.
+
+        Takes them off `waiting`. A budget that a finished response never passed needs none.
+        """
+        probes = []
+        while waiting:
+            cut = cut_position(self.ids, self.block, waiting[0], self.schedule.budget_counts)
+            if cut is None and reason != "length":
+                break
+            probes.append(self.force(waiting.popleft(), len(self.ids) if cut is None else cut))
+        return probes
+
+    async def force(self, budget: int, cut: int) -> ForcedAnswer:
+        """The answer after the first `cut` tokens and the probe."""
+        schedule = self.schedule
+        tokenizer, probe = schedule.model.tokenizer, schedule.probe
+        # The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11).
+        kept = [i for i in self.ids[:cut] if i < schedule.model.vocabulary_size]
+        probe_text = probe.render(schedule.delimiters, thinking_open=self.block.is_open_at(cut))
+        before = kept + tokenizer.encode_text(probe_text)
+        seed = answer_seed(self.seed, budget)
+        completion, text, cached = await self._complete(self.prompt_ids + before, seed)
+        schedule.activity.probes += 1
+        schedule.activity.probe_prompt_tokens += len(self.prompt_ids) + len(before)
+        schedule.activity.cached_tokens += cached
+        return ForcedAnswer(
+            task=self.job.problem.task,
+            problem=self.job.problem.id,
+            sample=self.job.sample,
+            budget=budget,
+            forced=True,
+            text=text if probe.opens_box else self._natural(before + completion),
+            token_ids=tuple(completion),
+            seed=seed,
+            prompt_tokens=len(self.prompt_ids) + len(before),
+            cached_tokens=cached,
+            dropped_tokens=cut - len(kept),
+        )
+
+    def own_answer(self) -> ForcedAnswer:
+        """The answer that the whole response gives by itself."""
+        return ForcedAnswer(
+            task=self.job.problem.task,
+            problem=self.job.problem.id,
+            sample=self.job.sample,
+            budget=None,
+            forced=False,
+            text=self._natural(self.ids),
+            token_ids=(),
+            seed=self.seed,
+            prompt_tokens=0,
+            cached_tokens=0,
+        )
+
+    def _natural(self, ids: list[int]) -> str | None:
+        """Text after the thinking block; None where the thinking never closed."""
+        delimiters = self.schedule.delimiters
+        block = find_block(ids, delimiters, opened=opened_by_prompt(self.prompt_ids, delimiters))
+        return None if block.is_open else self.schedule.model.tokenizer.decode(ids[block.after :])
+
+    async def _complete(self, prompt_ids: list[int], seed: int) -> tuple[list[int], str, int]:
+        """Completion ids, their text, cached prompt tokens; ended at the brace that closes the box."""
+        schedule = self.schedule
+        decode, in_box = schedule.model.tokenizer.decode, schedule.probe.opens_box
+        ids: list[int] = []
+        cached = 0
+        stream = schedule.engine.generate(prompt_ids, self._probe_sampling(seed))
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                cached = max(cached, chunk.cached_tokens)
+                for token in chunk.token_ids:
+                    ids.append(token)
+                    schedule.activity.tokens += 1
+                    if in_box and (end := box_end(text := decode(ids))) is not None:
+                        return ids, text[:end], cached
+        return ids, decode(ids), cached
+
+    def _probe_sampling(self, seed: int) -> Sampling:
+        settings = self.schedule.sampling
+        return Sampling(
+            temperature=self.schedule.probe_temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=self.schedule.probe.max_answer_tokens,
+            seed=seed,
+        )
+
+
+async def _gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """All results; at the first failure the others are cancelled and it is raised as it is."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: Sequence[asyncio.Future[T]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,153 @@
+"""The one writer of a run's folder.
+
+A traces part is renamed into place before the answers part of the same jobs. A run killed between
+the two holds traces without answers, which resuming probes: nothing is lost, nothing done twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from reghar.errors import InputError
+from reghar.schedule import Done
+from reghar.scores import Score
+from reghar.store.manifest import read_manifest, write_json
+from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_aside, write_part
+from reghar.store.tables import ANSWERS, SCORES, TRACES, answer_row, schemas, score_row, trace_row
+from reghar.traces import Trace
+
+FLUSH_SECONDS = 20.0
+"""Finished work waits at most about this long before it is on disk."""
+FLUSH_JOBS = 2000
+
+
+class RunFolder:
+    """The one writer of a run's folder, holding its lock."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the folder. Raises `InputError` where that cannot be or another holds it."""
+        self.path = path
+        self._schemas = schemas()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] = (path / ".lock").open("w")
+        except OSError as error:
+            raise InputError(
+                f"output folder {str(path)!r} is not writable: {error.strerror or error}; give another --out"
+            ) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise InputError(
+                f"run folder {str(path)!r} is in use by another process; wait for it or give another --out"
+            ) from error
+        self._pending: list[Done] = []
+        self._last_flush = time.monotonic()
+
+    def __enter__(self) -> RunFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.close()
+
+    @property
+    def manifest(self) -> dict[str, Any] | None:
+        """`run.json`, or None where the folder is new. Raises `InputError` if it cannot be read."""
+        return read_manifest(self.path) if (self.path / "run.json").exists() else None
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Replaces `run.json`."""
+        write_json(self.path / "run.json", manifest)
+
+    def repair(self) -> list[str]:
+        """Sets damaged parts aside and drops answers whose trace is gone; returns what was done."""
+        damaged = [
+            path
+            for table in (TRACES, ANSWERS, SCORES)
+            for path in set_damaged_aside(self.path / table, self._schemas[table])
+        ]
+        answered = set(part_numbers(self.path / ANSWERS))
+        for number in set(part_numbers(self.path / SCORES)) - answered:
+            part_path(self.path / SCORES, number).unlink()
+        if any(path.parent.name == TRACES for path in damaged):
+            self._drop_orphans()
+        return [
+            f"part {path.relative_to(self.path)} was cut short: skipped, its work is done again"
+            for path in damaged
+        ]
+
+    def _drop_orphans(self) -> None:
+        """Answers and scores whose trace has to be generated again would belong to another trace."""
+        traces = {key[:3] for key in self.keys(TRACES)}
+        for table in (ANSWERS, SCORES):
+            for number in part_numbers(self.path / table):
+                rows = self.rows(table, number)
+                kept = [r for r in rows if (r["task"], r["problem"], r["sample"]) in traces]
+                if len(kept) < len(rows):
+                    write_part(self.path / table, number, kept, self._schemas[table])
+
+    def keys(self, table: str) -> Iterator[tuple[str, str, int, int | None]]:
+        """(task, problem, sample, budget) of every stored row; budget is None for traces."""
+        columns = ["task", "problem", "sample"] + ([] if table == TRACES else ["budget"])
+        for number in part_numbers(self.path / table):
+            part = read_part(part_path(self.path / table, number), self._schemas[table], columns)
+            for row in part.to_pylist() if part is not None else []:
+                yield row["task"], row["problem"], row["sample"], row.get("budget")
+
+    def rows(self, table: str, number: int) -> list[dict[str, Any]]:
+        """All rows of one part."""
+        part = read_part(part_path(self.path / table, number), self._schemas[table])
+        return part.to_pylist() if part is not None else []
+
+    def traces(self) -> Iterator[Trace]:
+        """Every stored trace, a part at a time."""
+        for number in part_numbers(self.path / TRACES):
+            for row in self.rows(TRACES, number):
+                row["token_ids"] = tuple(row["token_ids"])
+                del row["length"], row["thinking_length"]
+                yield Trace(**row)
+
+    def add(self, done: Done) -> int | None:
+        """Takes a finished job; returns the number of the answers part if this filled one."""
+        self._pending.append(done)
+        return self.flush_if_due()
+
+    def flush_if_due(self) -> int | None:
+        """Writes what waits if it has waited long enough; returns the answers part's number."""
+        due = time.monotonic() - self._last_flush >= FLUSH_SECONDS or len(self._pending) >= FLUSH_JOBS
+        return self.flush() if due else None
+
+    def flush(self) -> int | None:
+        """Writes what waits; returns the answers part's number, or None if nothing waited."""
+        self._last_flush = time.monotonic()
+        if not self._pending:
+            return None
+        jobs = self._pending
+        number = 1 + max((n for t in (TRACES, ANSWERS) for n in part_numbers(self.path / t)), default=0)
+        new = [trace_row(job.trace) for job in jobs if job.is_new]
+        if new:
+            write_part(self.path / TRACES, number, new, self._schemas[TRACES])
+        rows = [answer_row(answer) for job in jobs for answer in job.answers]
+        write_part(self.path / ANSWERS, number, rows, self._schemas[ANSWERS])
+        self._pending = []
+        return number
+
+    def unscored_parts(self) -> list[int]:
+        """Answers parts without their scores part."""
+        scored = set(part_numbers(self.path / SCORES))
+        return [n for n in part_numbers(self.path / ANSWERS) if n not in scored]
+
+    def write_scores(self, number: int, scores: Iterable[Score]) -> None:
+        """Writes the scores of one answers part."""
+        write_part(self.path / SCORES, number, (score_row(s) for s in scores), self._schemas[SCORES])

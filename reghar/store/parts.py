@@ -1,0 +1,84 @@
+"""Parquet parts: numbered files in a folder that pandas reads in one call.
+
+A part is written aside under a hidden name, flushed to disk and renamed, so that a process killed
+at any moment leaves either the whole part or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from reghar.errors import StorageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_NAME = re.compile(r"part-(\d{6})\.parquet")
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """The file of part `number`."""
+    return folder / f"part-{number:06d}.parquet"
+
+
+def part_numbers(folder: Path) -> list[int]:
+    """Numbers of the parts that exist, increasing."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(m[1]) for path in folder.iterdir() if (m := _NAME.fullmatch(path.name)))
+
+
+def write_aside(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Writes a file that appears at `path` whole or not at all. Raises `StorageError`."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}; free space or fix permissions, then --resume"
+        ) from error
+
+
+def write_part(folder: Path, number: int, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Writes part `number`. Raises `StorageError`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(list(rows), schema=schema)
+    write_aside(part_path(folder, number), lambda file: pq.write_table(table, file, compression="zstd"))
+
+
+def read_part(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table | None:
+    """A part's rows; None where the file is cut short, broken, or of another schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, columns=columns, partitioning=None)
+        wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
+        return table.cast(wanted)
+    except (pa.ArrowException, ValueError, KeyError, OSError):
+        return None
+
+
+def set_damaged_aside(folder: Path, schema: pa.Schema) -> list[Path]:
+    """Renames every unreadable part to `*.damaged`, so that its work is done again; returns them."""
+    damaged = []
+    for number in part_numbers(folder):
+        path = part_path(folder, number)
+        if read_part(path, schema) is None:
+            path.rename(path.with_name(f".{path.name}.damaged"))
+            damaged.append(path)
+    return damaged

@@ -1,0 +1,213 @@
+"""A stored run, read only: its tables, and its outcomes as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.errors import InputError
+from reghar.outcomes import MISSING, OUTCOMES, TaskOutcomes
+from reghar.store.manifest import read_manifest
+from reghar.store.parts import part_numbers, part_path, read_part
+from reghar.store.tables import ANSWERS, SCORES, TRACES, schemas
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_KEY = ["task", "problem", "sample"]
+_SHAPE_COLUMNS = [
+    *_KEY,
+    "length",
+    "thinking_length",
+    "finished",
+    "looped",
+    "thinking_start",
+    "thinking_end",
+]
+
+
+def load_run(path: str | Path) -> StoredRun:
+    """The run in a folder. Raises `InputError` with one line where there is none."""
+    path = Path(path)
+    return StoredRun(path=path, manifest=read_manifest(path))
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """What a run's folder holds. Tables are read when they are first asked for."""
+
+    path: Path
+    manifest: dict[str, Any]
+    """`run.json`."""
+
+    @property
+    def model(self) -> str:
+        """As the user gave it."""
+        return str(self.manifest["model"])
+
+    @property
+    def digest(self) -> str:
+        """Of the protocol."""
+        return str(self.manifest["digest"])
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Every setting that can change a number."""
+        protocol: dict[str, Any] = self.manifest["protocol"]
+        return protocol
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, in the run's order."""
+        return tuple(self.protocol["tasks"])
+
+    @property
+    def complete(self) -> bool:
+        """True when no planned (problem, sample, budget) is missing."""
+        return all(self.outcomes(task).complete for task in self.tasks)
+
+    @cached_property
+    def traces(self) -> pd.DataFrame:
+        """A row a trace: see `reghar.traces.Trace`, and `length`, `thinking_length` in tokens."""
+        return self._frame(TRACES)
+
+    @cached_property
+    def answers(self) -> pd.DataFrame:
+        """A row an answer: see `reghar.answers.ForcedAnswer`."""
+        return self._frame(ANSWERS)
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """A row an answer: `task, problem, sample, budget` (null: the trace's own), `outcome`, `answer`."""
+        return self._frame(SCORES)
+
+    def outcomes(self, task: str) -> TaskOutcomes:
+        """The outcome of every (problem, sample, budget) of one task, as arrays."""
+        if task not in self.protocol["tasks"]:
+            raise InputError(f"run {str(self.path)!r} has no task {task!r}; it has {', '.join(self.tasks)}")
+        return self._outcomes[task]
+
+    @cached_property
+    def _outcomes(self) -> dict[str, TaskOutcomes]:
+        shapes = self._frame(TRACES, _SHAPE_COLUMNS)
+        scores = self._frame(SCORES, [*_KEY, "budget", "outcome"])
+        return {
+            task: _task_outcomes(
+                task, self.protocol, shapes[shapes["task"] == task], scores[scores["task"] == task]
+            )
+            for task in self.tasks
+        }
+
+    @cached_property
+    def cost(self) -> dict[str, float]:
+        """Tokens and seconds that the run took, over all its sessions."""
+        import pyarrow.compute as pc
+
+        answers = self._table(ANSWERS, ["forced", "prompt_tokens", "cached_tokens", "dropped_tokens", "token_ids"])
+        traces = self._table(TRACES, ["length", "prompt_tokens"])
+        total = {
+            "traces": traces.num_rows,
+            "trace_tokens": _sum(traces["length"]),
+            "trace_prompt_tokens": _sum(traces["prompt_tokens"]),
+            "probes": _sum(pc.cast(answers["forced"], "int64")),
+            "probe_prompt_tokens": _sum(answers["prompt_tokens"]),
+            "probe_prompt_tokens_cached": _sum(answers["cached_tokens"]),
+            "answer_tokens": _sum(pc.list_value_length(answers["token_ids"])),
+            "dropped_tokens": _sum(answers["dropped_tokens"]),
+        }
+        seconds = sum(session.get("seconds") or 0.0 for session in self.manifest.get("sessions", []))
+        return {**total, "seconds": round(seconds, 3)}
+
+    def _table(self, table: str, columns: list[str] | None = None) -> pa.Table:
+        import pyarrow as pa
+
+        schema = schemas()[table]
+        folder = self.path / table
+        parts = [read_part(part_path(folder, n), schema, columns) for n in part_numbers(folder)]
+        names = columns or schema.names
+        empty = pa.schema([schema.field(name) for name in names]).empty_table()
+        return pa.concat_tables([empty, *(part for part in parts if part is not None)])
+
+    def _frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
+        import pandas as pd
+
+        frame: pd.DataFrame = self._table(table, columns).to_pandas(
+            types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None
+        )
+        by = [*_KEY, "budget"] if "budget" in frame else _KEY
+        return frame.sort_values(by, kind="stable", ignore_index=True)
+
+
+def _sum(column: Any) -> int:
+    import pyarrow.compute as pc
+
+    return pc.sum(column).as_py() or 0
+
+
+def _task_outcomes(
+    task: str, protocol: dict[str, Any], shapes: pd.DataFrame, scores: pd.DataFrame
+) -> TaskOutcomes:
+    settings = protocol["tasks"][task]
+    problems = tuple(settings["problem_ids"])
+    budgets = np.asarray(protocol["budgets"], dtype=np.int64)
+    shape = (len(problems), int(settings["samples"]))
+    place = {problem: i for i, problem in enumerate(problems)}
+
+    shapes = _planned(shapes, place, shape[1])
+    at = (shapes["problem"].map(place).to_numpy(int), shapes["sample"].to_numpy(int))
+
+    def grid(values: pd.Series[Any], dtype: type) -> NDArray[Any]:
+        array = np.zeros(shape, dtype=dtype)
+        array[at] = values.to_numpy(dtype=dtype)
+        return array
+
+    length = grid(shapes["length"], np.int64)
+    thinking_length = grid(shapes["thinking_length"], np.int64)
+    finished = grid(shapes["finished"], np.bool_)
+    full, outcome = _outcome_arrays(_planned(scores, place, shape[1]), place, budgets, shape)
+    counted = length if protocol["budget_counts"] == "response" else thinking_length
+    # Budgets that a finished trace never passed share its own answer (SPEC 2).
+    shares = finished[:, :, None] & (counted[:, :, None] <= budgets)
+    outcome = np.where(shares, full[:, :, None], outcome)
+    return TaskOutcomes(
+        task=task,
+        problems=problems,
+        budgets=budgets,
+        outcome=outcome.astype(np.int8),
+        full=full,
+        length=length,
+        thinking_length=thinking_length,
+        finished=finished,
+        looped=grid(shapes["looped"], np.bool_),
+        thought=grid(shapes["thinking_start"].notna(), np.bool_),
+        thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
+    )
+
+
+def _planned(frame: pd.DataFrame, place: dict[str, int], samples: int) -> pd.DataFrame:
+    """Only the rows of planned problems and samples count."""
+    return frame[frame["problem"].isin(list(place)) & (frame["sample"] < samples)]
+
+
+def _outcome_arrays(
+    scores: pd.DataFrame, place: dict[str, int], budgets: NDArray[np.int64], shape: tuple[int, int]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """(full, outcome): shapes (P, n) and (P, n, B), `MISSING` where no score is stored."""
+    codes = scores["outcome"].map({str(o): i for i, o in enumerate(OUTCOMES)}).to_numpy(np.int8)
+    row = scores["problem"].map(place).to_numpy(int)
+    sample = scores["sample"].to_numpy(int)
+    own = scores["budget"].isna().to_numpy()
+    full = np.full(shape, MISSING, dtype=np.int8)
+    full[row[own], sample[own]] = codes[own]
+    budget = scores["budget"].fillna(-1).to_numpy(np.int64)
+    on_grid = ~own & np.isin(budget, budgets)
+    outcome = np.full((*shape, len(budgets)), MISSING, dtype=np.int8)
+    column = np.searchsorted(budgets, budget[on_grid])
+    outcome[row[on_grid], sample[on_grid], column] = codes[on_grid]
+    return full, outcome
