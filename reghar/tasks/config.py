@@ -48,7 +48,7 @@ class FunctionReference:
 
 def _load_file(path: Path) -> ModuleType:
     """The module in a file beside a YAML, loaded once and registered so that its objects can be pickled."""
-    name = f"reghar_task_{path.stem}_{abs(hash(path.resolve()))}"
+    name = str(path.resolve().with_suffix(""))
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reghar.grading import AnswerKind, GraderPool, GradeRequest, natural_segment
+from reghar.grading.request import DEFAULT_TOLERANCE
+from reghar.outcomes import Outcome
 from reghar.tasks.problems import documents
 from reghar.tasks.task import read_task
+from reghar.thinking import FAMILIES
 
 
 def problems(config_source: str, data_dir: str | None = None, **_metadata: object) -> dict[str, Any]:
@@ -19,3 +26,42 @@ def problems(config_source: str, data_dir: str | None = None, **_metadata: objec
 
     task = read_task(Path(config_source))
     return {task.dataset.split: datasets.Dataset.from_list(documents(task, data_dir))}
+
+
+def process_results(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+    """`process_results`: 1.0 or 0.0 for each measure of one whole response, graded by our grader.
+
+    Reads `gold` (or `answer`) of the row, and `kind`, `tolerance`, `fallback`, `choices` where it has
+    them. lm-eval does not hand over the prompt: a thinking block that the prompt opened and the
+    response never closed cannot be seen here, and such a response is graded by its last box.
+    """
+    outcome = _grade(document, results[0])
+    return {
+        "accuracy_full": float(outcome is Outcome.CORRECT),
+        "no_answer": float(outcome in (Outcome.NO_ANSWER, Outcome.UNTERMINATED)),
+        "not_graded": float(outcome in (Outcome.GRADER_TIMEOUT, Outcome.GRADER_ERROR)),
+    }
+
+
+def _grade(document: Mapping[str, Any], response: str) -> Outcome:
+    thinking = next((family for family in FAMILIES if any(mark in response for mark in family)), None)
+    segment = natural_segment(response, thinking, False, document.get("fallback"))
+    if segment.answer is None:
+        return segment.outcome or Outcome.NO_ANSWER
+    gold = document["gold"] if "gold" in document else document["answer"]
+    request = GradeRequest(
+        gold=tuple(map(str, gold if isinstance(gold, list) else [gold])),
+        answer=segment.answer,
+        kind=AnswerKind(document.get("kind") or "math"),
+        tolerance=document.get("tolerance") or DEFAULT_TOLERANCE,
+        choices=tuple(document.get("choices") or ()),
+    )
+    return _grader().submit(request).result().outcome
+
+
+@cache
+def _grader() -> GraderPool:
+    """One pool for the process: lm-eval grades response by response."""
+    pool = GraderPool(workers=1)
+    atexit.register(pool.close)
+    return pool

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from reghar.errors import InputError
 from reghar.tasks.config import FunctionReference
@@ -16,38 +17,52 @@ from reghar.tasks.task import Dataset, Task
 Row = Mapping[str, Any]
 
 
-def read_rows(task: Task, data_dir: Path | None = None) -> list[Row]:
-    """All rows of the task, in order: from `data_dir/<task>.jsonl[.gz]` if given, else from its data set.
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """The rows of a task in order, at least one, and where they came from."""
+
+    rows: list[Row]
+    source: str
+    """For messages: a file, a data set or a function."""
+
+
+def read_rows(task: Task, data_dir: Path | None = None) -> Rows:
+    """All rows of the task: from `data_dir/<task>.jsonl[.gz]` if given, else from its own data set.
 
     Raises InputError, one line, where they cannot be had or there are none.
     """
     if data_dir is not None:
-        rows: list[Row] = read_json_lines(_data_file(task, data_dir))
-        return rows
-    rows = list(_dataset_rows(task))
+        path = _data_file(task, data_dir)
+        return Rows(rows=read_json_lines(path), source=str(path))
+    found = _dataset_rows(task)
     if task.process_docs is not None:
-        rows = list(task.process_docs.resolve()(_as_dataset(rows)))
-    if not rows:
-        raise InputError(f"task {task.name}: its data set has no rows in the split {task.dataset.split!r}")
-    return rows
+        found = Rows(rows=list(task.process_docs.resolve()(_as_dataset(found.rows))), source=found.source)
+    if not found.rows:
+        raise InputError(f"task {task.name}: {found.source} has no rows")
+    return found
 
 
 def read_json_lines(path: Path) -> list[Row]:
-    """The objects of a JSON-lines file, plain or gzip; blank lines are passed over.
+    """The objects of a JSON-lines file, plain or gzip; blank lines are passed over. A JSON array will do.
 
     Raises InputError, one line, naming the file and the line, where it cannot be read or holds none.
     """
-    rows = [_object(line, path, number) for number, line in enumerate(_lines(path), 1) if line.strip()]
+    text = _text(path)
+    if path.suffix == ".json" and text.lstrip().startswith("["):
+        rows = [_checked(row, path, number) for number, row in enumerate(_json(text, path, 1), 1)]
+    else:
+        # Not str.splitlines: JSON strings may hold U+2028 and its like.
+        lines = enumerate(text.split("\n"), 1)
+        rows = [_checked(_json(line, path, number), path, number) for number, line in lines if line.strip()]
     if not rows:
         raise InputError(f"{path} is empty: give one JSON object per line")
     return rows
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        # Not str.splitlines: JSON strings may hold U+2028 and its like.
-        return content.decode("utf-8-sig").split("\n")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -56,13 +71,20 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _object(line: str, path: Path, number: int) -> Row:
+def _json(text: str, path: Path, number: int) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
         raise InputError(f"{path} line {number} is not JSON ({error}): give one object per line") from error
     except RecursionError as error:
         raise InputError(f"{path} line {number} is nested too deeply to be read") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _checked(row: object, path: Path, number: int) -> Row:
     if not isinstance(row, dict):
         raise InputError(f"{path} line {number} is not a JSON object: give one object per line")
     return row
@@ -76,21 +98,23 @@ def _data_file(task: Task, data_dir: Path) -> Path:
         if (data_dir / name).is_file():
             return data_dir / name
     raise InputError(
-        f"task {task.name}: neither {names[0]} nor {names[1]} is in --data-dir {str(data_dir)!r}"
+        f"task {task.name}: neither {names[0]} nor {names[1]} is in {str(data_dir)!r} (--data-dir)"
     )
 
 
-def _dataset_rows(task: Task) -> Iterator[Row]:
+def _dataset_rows(task: Task) -> Rows:
     dataset = task.dataset
     if dataset.function is not None:
-        return iter(_function_rows(task, dataset.function))
+        return Rows(rows=_function_rows(task, dataset.function), source=f"!function {dataset.function.name}")
     if dataset.path is None:
-        raise InputError(
-            f"task {task.name}: {task.path} has no dataset_path: add one, or give --data-dir DIR"
-        )
-    if dataset.path == "json" and (files := _local_files(task)):
-        return (row for file in files for row in read_json_lines(file))
-    return iter(_hub_rows(task))
+        raise InputError(f"task {task.name}: {task.path} has no dataset_path: add it, or give --data-dir DIR")
+    arguments = dict(dataset.arguments)
+    if "data_files" in arguments:
+        arguments["data_files"] = _beside(task, arguments["data_files"])
+    if dataset.path == "json" and (files := _local_files(arguments, dataset.split)):
+        rows = [row for file in files for row in read_json_lines(file)]
+        return Rows(rows=rows, source=", ".join(map(str, files)))
+    return Rows(rows=_loaded_rows(task, dataset.path, arguments), source=_place(dataset))
 
 
 def _function_rows(task: Task, function: FunctionReference) -> list[Row]:
@@ -101,30 +125,38 @@ def _function_rows(task: Task, function: FunctionReference) -> list[Row]:
         return list(splits[dataset.split])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"task {task.name}: {function.name} returned no split {dataset.split!r}: "
+            f"task {task.name}: {function.name} gave no split {dataset.split!r}: "
             "let it return a mapping from split to rows"
         ) from error
 
 
-def _local_files(task: Task) -> list[Path]:
-    """`data_files` of the task's split: looked for beside the YAML, then in the working folder."""
-    named = task.dataset.arguments.get("data_files", [])
-    if isinstance(named, dict):
-        named = named.get(task.dataset.split, [])
-    names = [named] if isinstance(named, str) else list(named)
-    if any("://" in name or "*" in name for name in names):
+def _beside(task: Task, names: Any) -> Any:
+    """`data_files` with every relative name that lies beside the YAML made a path; others stay."""
+    if isinstance(names, dict):
+        return {split: _beside(task, name) for split, name in names.items()}
+    if isinstance(names, list):
+        return [_beside(task, name) for name in names]
+    beside = task.path.parent / str(names)
+    if beside.is_file():
+        return str(beside)
+    if not any(mark in str(names) for mark in "*:") and not Path(str(names)).is_file():
+        raise InputError(f"task {task.name}: data file {names!r} is neither beside {task.path} nor here")
+    return names
+
+
+def _local_files(arguments: Mapping[str, Any], split: str) -> list[Path]:
+    """The files of the split where we can read them ourselves; none where `datasets` must."""
+    if set(arguments) != {"data_files"}:
         return []
-    files = []
-    for name in names:
-        places = [task.path.parent / name, Path(name)]
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
-            raise InputError(f"task {task.name}: data file {name!r} is neither beside {task.path} nor here")
-        files.append(found)
-    return files
+    named = arguments["data_files"]
+    if isinstance(named, dict):
+        named = named.get(split, [])
+    files = [Path(name) for name in ([named] if isinstance(named, str) else named)]
+    return files if all(file.is_file() for file in files) else []
 
 
-def _hub_rows(task: Task) -> list[Row]:
+def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Row]:
+    """Rows that the package `datasets` loads, from the hub or from files of another format."""
     try:
         import datasets
         from huggingface_hub.errors import HfHubHTTPError
@@ -134,22 +166,20 @@ def _hub_rows(task: Task) -> list[Row]:
             "or give --data-dir DIR"
         ) from error
     source = task.dataset
+    # lm-eval drops this key as well: `datasets` 4 refuses it.
+    arguments = {key: value for key, value in arguments.items() if key != "trust_remote_code"}
     try:
-        rows = datasets.load_dataset(
-            source.path, source.name, split=source.split, revision=source.revision, **_hub_arguments(source)
+        return list(
+            datasets.load_dataset(
+                path, source.name, split=source.split, revision=source.revision, **arguments
+            )
         )
-        return list(rows)
     except (datasets.exceptions.DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"task {task.name}: {_place(source)} could not be loaded ({type(error).__name__}: {reason}): "
-            "check name, network and access, or give --data-dir DIR"
+            "check name, access and network, or give --data-dir DIR"
         ) from error
-
-
-def _hub_arguments(source: Dataset) -> dict[str, Any]:
-    # lm-eval drops this key as well: `datasets` 4 refuses it.
-    return {key: value for key, value in source.arguments.items() if key != "trust_remote_code"}
 
 
 def _place(source: Dataset) -> str:

@@ -19,6 +19,7 @@ PROBLEMS_HOOK = "reghar.tasks.lm_eval_hooks.problems"
 """`custom_dataset` of a task whose problems lm-eval asks us for: here its `dataset_path` counts."""
 
 Kind = Literal["integer", "math", "choice"]
+Fallback = Literal["last_number"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class AnswerRule:
     """Relative tolerance of numbers, > 0; None for the grader's own (1e-4)."""
     tolerance_reason: str | None = None
     """Why the task departs from the grader's own tolerance."""
-    fallback: str | None = None
-    """Name of the rule for a natural answer without a box; None: such an answer is `no_answer`."""
+    fallback: Fallback | None = None
+    """What is taken from a natural answer without a box; None: such an answer is `no_answer`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,7 @@ class _Answer(BaseModel):
     kind: Kind = "math"
     tolerance: float | None = Field(default=None, gt=0, lt=1)
     tolerance_reason: str | None = None
-    fallback: str | None = None
+    fallback: Fallback | None = None
 
 
 class _Metadata(BaseModel):
@@ -168,6 +169,8 @@ def _function(config: Mapping[str, Any], key: str, path: Path) -> FunctionRefere
 def _dataset(config: Mapping[str, Any], path: Path) -> Dataset:
     function = _function(config, "custom_dataset", path)
     if function is not None and function.name == PROBLEMS_HOOK:
+        if "process_docs" in config:
+            raise InputError(f"{path}: process_docs cannot stand beside {PROBLEMS_HOOK}: remove one of them")
         function = None
     source = config.get("dataset_path")
     arguments = config.get("dataset_kwargs") or {}

@@ -1,0 +1,112 @@
+"""`reghar tasks list | show NAME | path`: which benchmarks there are and what they ask."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from reghar.tasks import Task
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command and its three actions."""
+    parser = subparsers.add_parser("tasks", help="list the benchmark tasks, show one, print their folder")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="list | show | path")
+    listing = actions.add_parser("list", help="every task in one table")
+    show = actions.add_parser("show", help="one task's settings, and an example prompt with --data-dir")
+    show.add_argument("name", metavar="NAME", help="with or without the prefix reghar_")
+    show.add_argument("--data-dir", type=Path, metavar="DIR", help="folder with NAME.jsonl[.gz]")
+    path = actions.add_parser("path", help="the folder of the task files, for lm-eval's --include_path")
+    for action, handler in ((listing, _list), (show, _show), (path, _path)):
+        action.set_defaults(handler=handler)
+    for action in (listing, show):
+        action.add_argument(
+            "--include-path",
+            "--include_path",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="folder with task files of your own; may be repeated",
+        )
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from reghar.tasks import list_tasks
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("task", "version", "answer", "data set", "description"):
+        table.add_column(column)
+    for task in list_tasks(arguments.include_path):
+        table.add_row(task.name, task.version, task.answer.kind, _data_set(task), task.description)
+    Console(markup=False, highlight=False).print(table)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from reghar.tasks import load_problems, load_task, problems_digest
+
+    task = load_task(arguments.name, arguments.include_path)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in _settings(task):
+        table.add_row(name, value)
+    console = Console(markup=False, highlight=False)
+    console.print(table)
+    if arguments.data_dir is not None:
+        problems = load_problems(task, arguments.data_dir)
+        sys.stdout.write(f"\n{len(problems)} problems, sha256 {problems_digest(problems)}\n")
+        if task.private:
+            sys.stdout.write("No example: the authors ask that examples do not appear in plain text.\n")
+        else:
+            sys.stdout.write(f"Prompt of {problems[0].id}:\n\n{_printable(problems[0].question)}\n")
+    return 0
+
+
+def _path(_: argparse.Namespace) -> int:
+    from reghar.data import data_dir
+
+    sys.stdout.write(f"{data_dir('tasks')}\n")
+    return 0
+
+
+def _settings(task: Task) -> list[tuple[str, str]]:
+    answer = task.answer
+    settings: list[tuple[str, object]] = [
+        ("task", task.name),
+        ("description", task.description),
+        ("file", task.path),
+        ("version", task.version),
+        ("data set", _data_set(task)),
+        ("split", task.dataset.split),
+        ("revision", task.dataset.revision or "not pinned"),
+        ("columns", ", ".join(f"{ours} = {theirs}" for ours, theirs in task.fields.items())),
+        ("answer", answer.kind),
+        ("tolerance", answer.tolerance and f"{answer.tolerance:g} relative: {answer.tolerance_reason}"),
+        ("without a box", answer.fallback),
+        ("seed of choices", task.shuffle_seed),
+        ("prompt", task.prompt if isinstance(task.prompt, str) else f"!function {task.prompt.name}"),
+    ]
+    return [(name, str(value)) for name, value in settings if value is not None and value != ""]
+
+
+def _data_set(task: Task) -> str:
+    dataset = task.dataset
+    if dataset.function is not None:
+        return f"!function {dataset.function.name}"
+    if dataset.path is None:
+        return "--data-dir only"
+    files = dataset.arguments.get("data_files")
+    return " ".join(str(part) for part in (dataset.path, dataset.name, files) if part)
+
+
+def _printable(text: str) -> str:
+    """The text without control characters, which could drive the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
