@@ -1,0 +1,29 @@
+"""Grading: which text is graded, by which rule, in processes that can be killed.
+
+`grade` is the pure function; `GraderPool` runs it where nothing that a model wrote can do harm.
+"""
+
+from reghar.grading.pool import GraderPool
+from reghar.grading.request import (
+    DEFAULT_TOLERANCE,
+    GRADER_VERSION,
+    AnswerKind,
+    GradeRequest,
+    Verdict,
+)
+from reghar.grading.rules import grade
+from reghar.grading.segment import FALLBACKS, Segment, forced_segment, natural_segment
+
+__all__ = [
+    "DEFAULT_TOLERANCE",
+    "FALLBACKS",
+    "GRADER_VERSION",
+    "AnswerKind",
+    "GradeRequest",
+    "GraderPool",
+    "Segment",
+    "Verdict",
+    "forced_segment",
+    "grade",
+    "natural_segment",
+]
