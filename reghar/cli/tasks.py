@@ -34,39 +34,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
     from reghar.tasks import list_tasks
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("task", "version", "answer", "data set", "description"):
-        table.add_column(column)
-    for task in list_tasks(arguments.include_path):
-        table.add_row(task.name, task.version, task.answer.kind, _data_set(task), task.description)
-    Console(markup=False, highlight=False).print(table)
+    rows: list[tuple[str, ...]] = [("task", "answer", "data set", "description")]
+    tasks = list_tasks(arguments.include_path)
+    rows += [(task.name, task.answer.kind, _data_set(task), task.description) for task in tasks]
+    _print_columns(rows)
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.table import Table
-
     from reghar.tasks import load_problems, load_task, problems_digest
 
     task = load_task(arguments.name, arguments.include_path)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in _settings(task):
-        table.add_row(name, value)
-    console = Console(markup=False, highlight=False)
-    console.print(table)
-    if arguments.data_dir is not None:
-        problems = load_problems(task, arguments.data_dir)
-        sys.stdout.write(f"\n{len(problems)} problems, sha256 {problems_digest(problems)}\n")
+    settings = _settings(task)
+    problems = [] if arguments.data_dir is None else load_problems(task, arguments.data_dir)
+    if problems:
+        settings.append(("problems", f"{len(problems)}, sha256 {problems_digest(problems)}"))
+    _print_columns(settings)
+    if problems:
         if task.private:
-            sys.stdout.write("No example: the authors ask that examples do not appear in plain text.\n")
+            sys.stdout.write("\nNo example: the authors ask that examples do not appear in plain text.\n")
         else:
-            sys.stdout.write(f"Prompt of {problems[0].id}:\n\n{_printable(problems[0].question)}\n")
+            sys.stdout.write(f"\n{_printable(problems[0].id)} asks:\n\n{_printable(problems[0].question)}\n")
     return 0
 
 
@@ -77,7 +67,7 @@ def _path(_: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(task: Task) -> list[tuple[str, str]]:
+def _settings(task: Task) -> list[tuple[str, ...]]:
     answer = task.answer
     settings: list[tuple[str, object]] = [
         ("task", task.name),
@@ -92,7 +82,7 @@ def _settings(task: Task) -> list[tuple[str, str]]:
         ("tolerance", answer.tolerance and f"{answer.tolerance:g} relative: {answer.tolerance_reason}"),
         ("without a box", answer.fallback),
         ("seed of choices", task.shuffle_seed),
-        ("prompt", task.prompt if isinstance(task.prompt, str) else f"!function {task.prompt.name}"),
+        ("prompt", repr(task.prompt) if isinstance(task.prompt, str) else f"!function {task.prompt.name}"),
     ]
     return [(name, str(value)) for name, value in settings if value is not None and value != ""]
 
@@ -105,6 +95,15 @@ def _data_set(task: Task) -> str:
         return "--data-dir only"
     files = dataset.arguments.get("data_files")
     return " ".join(str(part) for part in (dataset.path, dataset.name, files) if part)
+
+
+def _print_columns(rows: list[tuple[str, ...]]) -> None:
+    """Rows in aligned columns, one line each, however wide: a pipe or a pager wants them whole."""
+    rows = [tuple(" ".join(_printable(cell).split()) for cell in row) for row in rows]
+    widths = [max(13, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")
 
 
 def _printable(text: str) -> str:

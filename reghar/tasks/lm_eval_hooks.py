@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reghar.grading import AnswerKind, GraderPool, GradeRequest, natural_segment
+from reghar.grading import AnswerKind, GradeRequest, GraderPool, natural_segment
 from reghar.grading.request import DEFAULT_TOLERANCE
 from reghar.outcomes import Outcome
 from reghar.tasks.problems import documents

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -168,6 +169,9 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
     source = task.dataset
     # lm-eval drops this key as well: `datasets` 4 refuses it.
     arguments = {key: value for key, value in arguments.items() if key != "trust_remote_code"}
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries would bury the one line that says what is wrong
     try:
         return list(
             datasets.load_dataset(
@@ -180,6 +184,8 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
             f"task {task.name}: {_place(source)} could not be loaded ({type(error).__name__}: {reason}): "
             "check name, access and network, or give --data-dir DIR"
         ) from error
+    finally:
+        logger.setLevel(level)
 
 
 def _place(source: Dataset) -> str:

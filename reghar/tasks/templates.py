@@ -67,10 +67,11 @@ def _render(template: Any, row: Row) -> str:
     except UndefinedError as error:
         name = re.fullmatch(r"'(\w+)' is undefined", str(error))
         raise (_missing(name[1], row) if name else RowError(f"does not fit the template: {error}")) from error
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise RowError(f"does not fit the template: {error}") from error
 
 
 def _missing(name: str, row: Row) -> RowError:
     name = "answer" if name == "gold" else name
-    return RowError(f"has no {name!r}; it has {', '.join(row)} (metadata.fields can name the column)")
+    columns = ", ".join(column for column in row if column != "gold")
+    return RowError(f"has no {name!r}; it has {columns} (metadata.fields can name the column)")
