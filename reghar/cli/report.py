@@ -1,0 +1,106 @@
+"""`reghar report`: the report of one run again, or several runs ranked. No engine is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reghar.errors import InputError
+
+if TYPE_CHECKING:
+    from reghar.report.build import IntervalKind
+    from reghar.report.schema import Report
+    from reghar.store import StoredRun
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `report`."""
+    parser = subparsers.add_parser(
+        "report",
+        help="write the report of stored runs again, or rank several",
+        description="Writes report.json, report.md, curves.png and curves.svg from stored scores: one run's "
+        "into its own folder, several runs' ranking into --out.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument(
+        "--frontier",
+        metavar="NAME",
+        help="auto (by the model's name), none, a name or a file; default: what the run was started with",
+    )
+    parser.add_argument(
+        "--interval",
+        choices=["problems", "samples"],
+        help="draw whole problems, or samples within these fixed problems; default: as the run was started",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write here; needed for several runs")
+    parser.add_argument(
+        "--figures",
+        action="store_true",
+        help="also log2 curves, outcomes by budget, response lengths and the problem x budget heat map",
+    )
+    parser.add_argument(
+        "--format", choices=["md", "json"], help="print the whole report in this format instead of the table"
+    )
+    parser.set_defaults(handler=report)
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Writes, prints, returns 0. Raises InputError for a run that is none, or runs not comparable."""
+    from reghar.store import load_run
+
+    runs = [load_run(path) for path in arguments.runs]
+    reports = [_build(run, arguments.frontier, arguments.interval) for run in runs]
+    if len(runs) == 1:
+        page = _write_one(runs[0], reports[0], arguments)
+    else:
+        page = _write_several(reports, arguments)
+    if arguments.format is not None:
+        file = page if arguments.format == "md" else page.with_suffix(".json")
+        sys.stdout.write(file.read_text(encoding="utf-8"))
+    return 0
+
+
+def _build(run: StoredRun, frontier: str | None, interval: IntervalKind | None) -> Report:
+    from reghar.report.build import build_report
+
+    return build_report(
+        run,
+        frontier=frontier or run.manifest.get("frontier", "auto"),
+        interval=interval or run.manifest.get("interval", "problems"),
+    )
+
+
+def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> Path:
+    from rich.console import Console
+
+    from reghar.report import terminal
+    from reghar.report.write import write_figures, write_report
+
+    folder = arguments.out or run.path
+    page = write_report(built, folder)
+    files = write_figures(built, run, folder) if arguments.figures else []
+    if arguments.format is None:
+        Console().print(terminal.summary(built, page))
+        for file in files:
+            Console().print(str(file), markup=False, highlight=False)
+    return page
+
+
+def _write_several(reports: list[Report], arguments: argparse.Namespace) -> Path:
+    from rich.console import Console
+
+    from reghar.report import terminal
+    from reghar.report.ranking import rank
+    from reghar.report.write import write_ranking
+
+    if arguments.out is None:
+        raise InputError(f"{len(reports)} runs have no common folder: say with --out DIR where to write")
+    if arguments.figures:
+        raise InputError("--figures draws one run; give one RUN, or leave the flag out")
+    ranked = rank(reports)
+    page = write_ranking(ranked, arguments.out)
+    if arguments.format is None:
+        Console().print(terminal.ranking(ranked, page))
+    return page

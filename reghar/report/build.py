@@ -1,0 +1,172 @@
+"""A stored run to its report: the one place where outcomes, frontier and measures meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.curves import Curve
+from reghar.measures import Measure, TaskMeasures, average_measures, task_measures
+from reghar.outcomes import MISSING, OUTCOMES, Outcome, TaskOutcomes
+from reghar.report.reference import Reference, choose_reference
+from reghar.report.schema import (
+    Average,
+    CurveRecord,
+    FrontierCurveRecord,
+    GraderFailures,
+    Interval,
+    MeasureRecord,
+    Report,
+    TaskReport,
+)
+from reghar.stats import REPLICATES
+from reghar.store import StoredRun
+
+IntervalKind = Literal["problems", "samples"]
+
+
+def build_report(
+    run: StoredRun,
+    *,
+    frontier: str = "auto",
+    interval: IntervalKind = "problems",
+    seed: int = 0,
+    replicates: int = REPLICATES,
+) -> Report:
+    """The report of a run against a frontier: `auto`, `none`, a name or a path.
+
+    `seed` and `replicates` belong to the bootstrap. Raises InputError where a named frontier cannot
+    be compared with the run (SPEC 3), or where nothing is stored.
+    """
+    reference = choose_reference(frontier, model=run.model, protocol=run.protocol)
+    outcomes = {task: run.outcomes(task) for task in run.tasks}
+    measures = {
+        task: task_measures(
+            one, reference.tasks.get(task), interval=interval, seed=seed, replicates=replicates
+        )
+        for task, one in outcomes.items()
+    }
+    return Report(
+        model=run.model,
+        digest=run.digest,
+        protocol=run.protocol,
+        complete=all(one.complete for one in outcomes.values()),
+        frontier=reference.record,
+        interval=Interval(kind=interval, replicates=replicates, seed=seed),
+        tasks={task: _task(outcomes[task], measures[task], reference) for task in run.tasks},
+        average=_average(list(measures.values()), reference),
+        cost=_cost(run.cost),
+        notes=(*reference.notes, *run.manifest.get("notes", ())),
+    )
+
+
+def _task(outcomes: TaskOutcomes, measures: TaskMeasures, reference: Reference) -> TaskReport:
+    counts = _counts(outcomes.outcome)
+    failures = np.add(counts[Outcome.GRADER_TIMEOUT], counts[Outcome.GRADER_ERROR])
+    return TaskReport(
+        problems=len(outcomes.problems),
+        samples=outcomes.outcome.shape[1],
+        missing=int((outcomes.outcome == MISSING).sum()),
+        curve=_curve(measures.curve, measures.low, measures.high),
+        frontier=_frontier_curve(measures, reference),
+        outcomes=counts,
+        full_outcomes={name: values[0] for name, values in _counts(outcomes.full[..., None]).items()},
+        grader_failures=GraderFailures(
+            count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes, measures.curve))
+        ),
+        measures=_records(measures.measures),
+        notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
+    )
+
+
+def _counts(outcome: NDArray[np.int8]) -> dict[str, tuple[int, ...]]:
+    """Outcome to its count at each budget, from shape (P, n, B); `missing` is one more."""
+    codes = {str(name): code for code, name in enumerate(OUTCOMES)} | {"missing": MISSING}
+    return {
+        name: tuple(int(count) for count in (outcome == code).sum(axis=(0, 1)))
+        for name, code in codes.items()
+    }
+
+
+def _accuracy_if_right(outcomes: TaskOutcomes, curve: Curve) -> NDArray[np.float64]:
+    """Shape (B,): the curve, were every answer right that the grader could not judge."""
+    failed = [OUTCOMES.index(Outcome.GRADER_TIMEOUT), OUTCOMES.index(Outcome.GRADER_ERROR)]
+    share: NDArray[np.float64] = np.isin(outcomes.outcome, failed).mean(axis=(0, 1))
+    return np.minimum(curve.accuracy + share, 1.0)
+
+
+def _frontier_curve(measures: TaskMeasures, reference: Reference) -> FrontierCurveRecord | None:
+    frontier = reference.tasks.get(measures.task)
+    if frontier is None or measures.frontier is None:
+        return None
+    own = np.isin(measures.curve.budgets, frontier.budgets)
+    return FrontierCurveRecord(accuracy=_floats(measures.frontier), interpolated=not own.all())
+
+
+def _average(tasks: Sequence[TaskMeasures], reference: Reference) -> Average:
+    """Plain means over tasks: a run has the same budgets on all of them."""
+    budgets = tuple(tasks[0].curve.budgets.tolist())
+    accuracy = np.mean([task.curve.accuracy for task in tasks], axis=0)
+    frontiers = [_frontier_curve(task, reference) for task in tasks]
+    known = [one for one in frontiers if one is not None]
+    frontier = (
+        FrontierCurveRecord(
+            accuracy=_floats(np.mean([one.accuracy for one in known], axis=0)),
+            interpolated=any(one.interpolated for one in known),
+        )
+        if len(known) == len(tasks)
+        else None
+    )
+    return Average(
+        curve=CurveRecord(budgets=budgets, accuracy=_floats(accuracy), low=None, high=None),
+        frontier=frontier,
+        measures=_records(average_measures(list(tasks))),
+    )
+
+
+def _cost(cost: dict[str, float]) -> dict[str, float | int | None]:
+    """The run's counters and the two shares that they are read for."""
+    return {
+        **cost,
+        "probe_prompt_tokens_cached_share": _ratio(
+            cost.get("probe_prompt_tokens_cached"), cost.get("probe_prompt_tokens")
+        ),
+        "generated_tokens_per_second": _ratio(
+            cost.get("trace_tokens", 0) + cost.get("answer_tokens", 0), cost.get("seconds")
+        ),
+    }
+
+
+def _ratio(part: float | None, whole: float | None) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _curve(curve: Curve, low: NDArray[np.float64] | None, high: NDArray[np.float64] | None) -> CurveRecord:
+    return CurveRecord(
+        budgets=tuple(curve.budgets.tolist()),
+        accuracy=_floats(curve.accuracy),
+        low=None if low is None else _floats(low),
+        high=None if high is None else _floats(high),
+    )
+
+
+def _records(measures: Iterable[Measure]) -> tuple[MeasureRecord, ...]:
+    return tuple(
+        MeasureRecord(
+            name=one.name,
+            value=one.value,
+            unit=one.unit,
+            higher_is_better=one.higher_is_better,
+            low=one.low,
+            high=one.high,
+        )
+        for one in measures
+    )
+
+
+def _floats(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """Fractions; sums of floats may pass 1 by a rounding error."""
+    return tuple(np.clip(values, 0.0, 1.0).tolist())

@@ -1,0 +1,229 @@
+"""`report.md`: the report as a person reads it, the verdict first.
+
+Whatever comes from outside (names of models, tasks and files, text of the protocol) is escaped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from reghar.report.schema import FrontierRecord, MeasureRecord, Report, TaskReport
+from reghar.report.text import escaped, measured, number
+from reghar.report.verdict import verdict
+
+
+def markdown(report: Report) -> str:
+    """The whole page; it shows `curves.png` beside it."""
+    sections = (
+        _head(report),
+        _summary(report),
+        _notes(report),
+        _reach(report),
+        _measures(report),
+        _outcomes(report),
+        _cost(report),
+        _protocol(report),
+    )
+    return "\n\n".join(text for section in sections if (text := "\n".join(section))) + "\n"
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    """Lines of a Markdown table of escaped cells: first column to the left, figures to the right."""
+    names = list(header)
+    yield f"| {' | '.join(names)} |"
+    yield f"|:--|{'--:|' * (len(names) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+
+
+def summary_rows(report: Report) -> Iterator[tuple[str, ...]]:
+    """Task, accuracy at L_max, accuracy_full, mean length, REG and its <= 1,024 part; the average last."""
+    for name, task in report.tasks.items():
+        yield (name, *(measured(task.measure(column)) for column in SUMMARY))
+    if len(report.tasks) > 1:
+        yield ("average", *(measured(report.average.measure(column)) for column in SUMMARY))
+
+
+SUMMARY = {
+    "accuracy_at_l_max": "Accuracy at L_max",
+    "accuracy_full": "Accuracy, whole trace",
+    "mean_length": "Mean length (tokens)",
+    "reg": "REG (tokens)",
+    "reg_up_to_1024": "REG ≤ 1,024 (tokens)",
+}
+"""Measures of the summary table, by name, with their headings."""
+
+REACH = ("25", "50", "75", "90")
+"""Percent of the frontier's top accuracy (SPEC 3)."""
+
+
+def _head(report: Report) -> Iterator[str]:
+    yield f"# {escaped(report.model)}"
+    yield ""
+    yield escaped(verdict(report))
+
+
+def _summary(report: Report) -> Iterator[str]:
+    rows = ((escaped(name), *cells) for name, *cells in summary_rows(report))
+    yield "## Tasks"
+    yield ""
+    yield from table(("Task", *SUMMARY.values()), rows)
+    yield ""
+    drawn = "whole problems" if report.interval.kind == "problems" else "samples within fixed problems"
+    yield (
+        f"In brackets: 95% bootstrap intervals ({drawn} drawn {report.interval.replicates:,} times, "
+        f"seed {report.interval.seed})."
+    )
+    yield ""
+    yield "![Accuracy by budget](curves.png)"
+    yield ""
+    shaded = (
+        "; the frontier (dashed); hatched, the gap that REG integrates. On every panel the area is REG in "
+        "tokens, accuracy taken as a fraction"
+        if report.frontier
+        else ""
+    )
+    yield f"*Accuracy of the forced answer by budget, with its pointwise interval{shaded}.*"
+
+
+def _notes(report: Report) -> Iterator[str]:
+    lines = [_about(report.frontier)] if report.frontier else []
+    lines += [escaped(note) for note in report.notes]
+    for name, task in report.tasks.items():
+        lines += [f"{escaped(name)}: {escaped(note)}" for note in task.notes]
+    if lines:
+        yield "## Notes"
+        yield ""
+        yield from (f"- {line}" for line in lines)
+
+
+def _about(frontier: FrontierRecord) -> str:
+    how = "picked by the model's name" if frontier.chosen == "auto" else "as asked for"
+    line = f"Frontier: {escaped(frontier.name)} ({how}), from {escaped(frontier.source)}."
+    if frontier.unknown:
+        line += f" Its protocol is {escaped(frontier.protocol)}, and not known to be equal to this run's: "
+        line += "; ".join(escaped(setting) for setting in frontier.unknown) + "."
+    return line
+
+
+def _reach(report: Report) -> Iterator[str]:
+    rows = [
+        (escaped(name), *(_pair(task, percent) for percent in REACH))
+        for name, task in report.tasks.items()
+        if task.frontier is not None
+    ]
+    if not rows:
+        return
+    yield "## Tokens to reach a share of the frontier's top accuracy"
+    yield ""
+    yield from table(("Task", *(f"{percent}%" for percent in REACH)), rows)
+    yield ""
+    yield (
+        "The model's budget / the frontier's, both at the first crossing; a dash where never reached. Where "
+        "both curves rise throughout, REG is the mean of this difference over all accuracies from 0 to 1."
+    )
+
+
+def _pair(task: TaskReport, percent: str) -> str:
+    model, frontier = (task.measure(f"{whose}tokens_to_{percent}") for whose in ("", "frontier_"))
+    return f"{measured(model)} / {measured(frontier)}"
+
+
+def _measures(report: Report) -> Iterator[str]:
+    yield "## Every measure"
+    columns = [(escaped(name), task.measures) for name, task in report.tasks.items()]
+    if len(columns) > 1:
+        columns.append(("average", report.average.measures))
+    names: dict[str, MeasureRecord] = {}
+    for _, measures in columns:
+        names = {**{m.name: m for m in measures}, **names}
+    yield ""
+    yield from table(
+        ("Measure", "Unit", "Better", *(name for name, _ in columns)),
+        (
+            (
+                escaped(name),
+                "%" if one.unit == "fraction" else escaped(one.unit),
+                {True: "higher", False: "lower", None: "–"}[one.higher_is_better],
+                *(measured(next((m for m in measures if m.name == name), None)) for _, measures in columns),
+            )
+            for name, one in names.items()
+        ),
+    )
+
+
+def _outcomes(report: Report) -> Iterator[str]:
+    for name, task in report.tasks.items():
+        shown = [outcome for outcome, counts in task.outcomes.items() if any(counts)]
+        yield f"## {escaped(name)}: outcomes by budget"
+        yield ""
+        columns = ["Accuracy", "Interval", "Frontier", *(escaped(outcome) for outcome in shown)]
+        yield from table(
+            ("Budget", *columns), (_outcome_row(task, i, shown) for i in range(len(task.curve.budgets)))
+        )
+        failures = task.grader_failures
+        if failures.count:
+            yield ""
+            yield (
+                f"{failures.count:,} answers could not be graded and count as wrong. Were all of them right, "
+                f"accuracy at {task.curve.budgets[-1]:,} tokens would be "
+                f"{number(failures.accuracy_if_right[-1], 'fraction')} instead of "
+                f"{number(task.curve.accuracy[-1], 'fraction')}."
+            )
+        yield ""
+
+
+def _outcome_row(task: TaskReport, i: int, shown: list[str]) -> tuple[str, ...]:
+    curve = task.curve
+    interval = "–"
+    if curve.low is not None and curve.high is not None:
+        interval = f"{number(curve.low[i], 'fraction')} to {number(curve.high[i], 'fraction')}"
+    return (
+        f"{curve.budgets[i]:,}",
+        number(curve.accuracy[i], "fraction"),
+        interval,
+        number(task.frontier.accuracy[i] if task.frontier else None, "fraction"),
+        *(f"{task.outcomes[outcome][i]:,}" for outcome in shown),
+    )
+
+
+def _cost(report: Report) -> Iterator[str]:
+    if not report.cost:
+        return
+    yield "## Cost"
+    yield ""
+    yield from table(
+        ("Counter", "Value"),
+        ((escaped(name.replace("_", " ")), _counter(name, value)) for name, value in report.cost.items()),
+    )
+
+
+def _counter(name: str, value: float | int | None) -> str:
+    if name.endswith("share"):
+        return number(value, "fraction")
+    return f"{value:,}" if isinstance(value, int) else number(value, "")
+
+
+def _protocol(report: Report) -> Iterator[str]:
+    yield "## Protocol"
+    yield ""
+    yield f"Digest `{escaped(report.digest)}`: only runs with this digest may be compared with this one."
+    yield ""
+    yield from table(
+        ("Setting", "Value"),
+        ((escaped(name), escaped(value)) for name, value in _settings(report.protocol)),
+    )
+
+
+def _settings(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Every setting by its dotted name; a long list (problem ids) is counted instead of printed."""
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from _settings(value, f"{name}.")
+        elif isinstance(value, list) and len(value) > 64:
+            yield name, f"{len(value)} entries"
+        else:
+            yield name, json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,104 @@
+"""Several runs on one scale: which model is nearest to the frontier, or has most area under its curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reghar.errors import InputError
+from reghar.protocol import differences
+from reghar.report.markdown import table
+from reghar.report.schema import Report
+from reghar.report.text import escaped, measured, printable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking:
+    """Comparable reports, best first; incomplete ones last."""
+
+    measure: str
+    """What they are ranked by: `reg`, or `area` where no report has a frontier (the order is the same)."""
+    reports: tuple[Report, ...]
+
+
+def rank(reports: Sequence[Report]) -> Ranking:
+    """The reports in order. Raises InputError where protocol or frontier make them incomparable."""
+    first = reports[0]
+    for other in reports[1:]:
+        if other.digest != first.digest:
+            settings = "; ".join(differences(first.protocol, other.protocol))
+            raise InputError(
+                f"{printable(first.model)} and {printable(other.model)} cannot be ranked, their protocols "
+                f"differ: {settings}"
+            )
+        if _frontier_name(other) != _frontier_name(first):
+            raise InputError(
+                f"{printable(first.model)} is measured against the frontier {_frontier_name(first)}, "
+                f"{printable(other.model)} against {_frontier_name(other)}: name one for all with --frontier"
+            )
+    measure = "reg" if first.frontier is not None else "area"
+    return Ranking(measure=measure, reports=tuple(sorted(reports, key=lambda report: _key(report, measure))))
+
+
+def ranking_markdown(ranking: Ranking) -> str:
+    """The page for several runs: the ranking, the overlaid curves, where each report is."""
+    return "\n".join(_page(ranking)) + "\n"
+
+
+COLUMNS = {
+    "reg": "REG (tokens)",
+    "reg_up_to_1024": "REG ≤ 1,024 (tokens)",
+    "area": "Area (tokens)",
+    "accuracy_at_l_max": "Accuracy at L_max",
+    "mean_length": "Mean length (tokens)",
+}
+"""Measures of the ranking table, by name, with their headings."""
+
+
+def ranking_rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
+    """Place, model, figures; an incomplete run has no place."""
+    place = 0
+    for report in ranking.reports:
+        place += report.complete
+        yield (
+            str(place) if report.complete else "incomplete",
+            report.model,
+            *(measured(report.overall(name)) for name in COLUMNS),
+        )
+
+
+def _page(ranking: Ranking) -> Iterator[str]:
+    first = ranking.reports[0]
+    yield "# Ranking"
+    yield ""
+    if first.frontier is None:
+        yield (
+            "By area under the curve, largest first: against any frontier the order of REG would be the same."
+        )
+    else:
+        yield f"By REG against the frontier of {escaped(first.frontier.name)}, smallest first."
+    yield ""
+    rows = (tuple(escaped(cell) for cell in row) for row in ranking_rows(ranking))
+    yield from table(("Place", "Model", *COLUMNS.values()), rows)
+    yield ""
+    yield (
+        "In brackets: 95% bootstrap intervals of each figure. They are not intervals of the differences: "
+        "`reghar compare` pairs the runs problem by problem."
+    )
+    yield ""
+    yield "![Accuracy by budget](curves.png)"
+    yield ""
+    yield "*Accuracy of the forced answer by budget; shaded, each model's gap to the frontier.*"
+    yield ""
+    yield f"Tasks: {', '.join(escaped(name) for name in first.tasks)}. Protocol `{escaped(first.digest)}`."
+
+
+def _frontier_name(report: Report) -> str:
+    return "none" if report.frontier is None else report.frontier.name
+
+
+def _key(report: Report, measure: str) -> tuple[bool, bool, float, str]:
+    overall = report.overall(measure)
+    value = None if overall is None else overall.value
+    signed = 0.0 if value is None else value if measure == "reg" else -value
+    return (not report.complete, value is None, signed, report.model)

@@ -1,0 +1,217 @@
+"""What `report.json` holds: the stable schema of a report, described field by field in `docs/report.md`.
+
+The same stored scores give a byte-identical file: no time of writing, no machine, no path in it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from reghar.errors import InputError
+
+SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Budgets = tuple[Count, ...]
+
+
+class _Record(BaseModel):
+    """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class MeasureRecord(_Record):
+    """One figure with its direction and its bootstrap interval (SPEC 7)."""
+
+    name: str
+    value: float | None
+    """null where the measure does not exist, such as the budget for an accuracy never reached."""
+    unit: str
+    higher_is_better: bool | None
+    """null where neither direction is better."""
+    low: float | None
+    """Lower end of the 95% interval, in `unit`; null where there is none."""
+    high: float | None
+    """Upper end of the 95% interval, in `unit`; null where there is none."""
+
+
+class CurveRecord(_Record):
+    """Accuracy by budget (SPEC 2), B points."""
+
+    budgets: Budgets
+    """Tokens, strictly increasing."""
+    accuracy: tuple[Fraction, ...]
+    low: tuple[Fraction, ...] | None
+    """Lower end of the pointwise 95% interval; null without an interval (fewer than 2 problems)."""
+    high: tuple[Fraction, ...] | None
+
+    @model_validator(mode="after")
+    def _lengths_agree(self) -> Self:
+        for series in (self.accuracy, self.low, self.high):
+            if series is not None and len(series) != len(self.budgets):
+                raise ValueError(f"{len(series)} points for {len(self.budgets)} budgets")
+        if any(b <= a for a, b in zip(self.budgets, self.budgets[1:], strict=False)):
+            raise ValueError("budgets are not strictly increasing")
+        return self
+
+
+class FrontierCurveRecord(_Record):
+    """The frontier's accuracy at the run's own budgets."""
+
+    accuracy: tuple[Fraction, ...]
+    interpolated: bool
+    """True where a budget of the run is none of the frontier's (SPEC 3)."""
+
+
+class GraderFailures(_Record):
+    """The curve if every answer that could not be graded were right; if all were wrong, it is `curve`."""
+
+    count: Count
+    """Answers that ended as `grader_timeout` or `grader_error`, over all budgets."""
+    accuracy_if_right: tuple[Fraction, ...]
+    """Accuracy by budget, B points."""
+
+
+class TaskReport(_Record):
+    """One task of a run."""
+
+    problems: Count
+    samples: Count
+    """Planned samples per problem (n of avg@n)."""
+    missing: Count
+    """Planned (problem, sample, budget) triples without an outcome; 0 in a complete run."""
+    curve: CurveRecord
+    frontier: FrontierCurveRecord | None
+    """null where the task has no REG; `notes` say why."""
+    outcomes: dict[str, tuple[Count, ...]]
+    """Answers by outcome (SPEC 6) and budget: every outcome's name to B counts, `missing` among them."""
+    full_outcomes: dict[str, Count]
+    """Whole traces by the outcome of their own answer at `max_tokens`."""
+    grader_failures: GraderFailures
+    measures: tuple[MeasureRecord, ...]
+    notes: tuple[str, ...]
+
+    def measure(self, name: str) -> MeasureRecord | None:
+        """The measure of that name; None where the task has none."""
+        return _find(self.measures, name)
+
+    @model_validator(mode="after")
+    def _one_count_a_budget(self) -> Self:
+        points = len(self.curve.budgets)
+        series: list[tuple[Any, ...]] = [*self.outcomes.values(), self.grader_failures.accuracy_if_right]
+        if self.frontier is not None:
+            series.append(self.frontier.accuracy)
+        if any(len(values) != points for values in series):
+            raise ValueError(f"a series has another length than the curve's {points} budgets")
+        return self
+
+
+class Average(_Record):
+    """Plain means over the tasks."""
+
+    curve: CurveRecord
+    """The task-averaged curve, without an interval: the measures have theirs."""
+    frontier: FrontierCurveRecord | None
+    """The task-averaged frontier; null unless every task has one."""
+    measures: tuple[MeasureRecord, ...]
+
+    def measure(self, name: str) -> MeasureRecord | None:
+        """The average of that name; None where there is none."""
+        return _find(self.measures, name)
+
+
+class FrontierRecord(_Record):
+    """The frontier that the run is measured against."""
+
+    name: str
+    base_model: str
+    source: str
+    chosen: Literal["auto", "named"]
+    """`auto`: picked by the model's name; `named`: asked for by name or path."""
+    protocol: str
+    """`unverified` where its authors did not publish all settings, else its digest."""
+    unknown: tuple[str, ...]
+    """Settings that are not known to be equal to the run's."""
+
+
+class Interval(_Record):
+    """How every `low` and `high` was made (SPEC 7)."""
+
+    kind: Literal["problems", "samples"]
+    """What was drawn with replacement: whole problems, or samples within fixed problems."""
+    replicates: Count
+    seed: int
+
+
+class Report(_Record):
+    """A run in figures. `Report.read` and `to_json` are inverses."""
+
+    schema_: Literal["reghar.report/1"] = Field(default=SCHEMA, alias="schema")
+    model: str
+    digest: str
+    """Of the protocol: figures of runs with unequal digests must not be compared."""
+    protocol: dict[str, Any]
+    complete: bool
+    """False while a planned (problem, sample, budget) is missing: then nothing here is final."""
+    frontier: FrontierRecord | None
+    interval: Interval
+    tasks: dict[str, TaskReport]
+    average: Average
+    cost: dict[str, float | int | None]
+    notes: tuple[str, ...]
+
+    def overall(self, name: str) -> MeasureRecord | None:
+        """The figure over all tasks: the average, or the only task's own; None where there is none."""
+        if len(self.tasks) == 1:
+            return next(iter(self.tasks.values())).measure(name)
+        return self.average.measure(name)
+
+    def to_json(self) -> str:
+        """The text of `report.json`: keys in schema order, floats as Python's shortest repr, no NaN."""
+        content = self.model_dump(by_alias=True)
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def read(cls, path: Path) -> Report:
+        """The report in a file, or in the `report.json` of a run's folder.
+
+        Raises InputError where there is none, or it is not a report of this schema.
+        """
+        file = path / "report.json" if path.is_dir() else path
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(
+                f"cannot read the report {file}: {error.strerror}; write it with `reghar report RUN`"
+            ) from error
+        except ValueError as error:
+            raise InputError(f"{file} is not JSON: {error}; write it with `reghar report RUN`") from error
+        return cls.parse(content, origin=str(file))
+
+    @classmethod
+    def parse(cls, content: object, *, origin: str) -> Report:
+        """The report in parsed JSON; `origin` names it in the InputError for anything else."""
+        found = content.get("schema") if isinstance(content, dict) else None
+        if found != SCHEMA:
+            raise InputError(
+                f"{origin} has schema {found!r}, not {SCHEMA!r}; write it again with `reghar report RUN`"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "report"
+            raise InputError(
+                f"{origin} is not a valid report: {place}: {first['msg']}; "
+                "write it again with `reghar report RUN`"
+            ) from error
+
+
+def _find(measures: tuple[MeasureRecord, ...], name: str) -> MeasureRecord | None:
+    return next((measure for measure in measures if measure.name == name), None)

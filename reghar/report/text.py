@@ -1,0 +1,51 @@
+"""Text from outside (models, tasks, files) made safe to show, and figures made readable.
+
+SPEC 6: nothing that a model or a file name writes may reach a report unescaped.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from reghar.report.schema import MeasureRecord
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!:@^])")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def printable(text: str) -> str:
+    """One line without control, direction or unassigned characters: a terminal obeys nothing in it."""
+    return "".join(
+        " " if c in "\n\r\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNSEEN else c
+        for c in text
+    )
+
+
+def escaped(text: str) -> str:
+    """The text as itself in a Markdown paragraph or table: no markup, HTML, link or formula."""
+    plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MARKDOWN.sub(r"\\\1", plain)
+
+
+def number(value: float | None, unit: str) -> str:
+    """A figure as a person reads it: fractions in %, tokens with thousands; a dash for none."""
+    if value is None:
+        return "–"
+    if unit == "fraction":
+        return f"{100 * value:.1f}%"
+    if abs(value) >= 100:
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:.1f}" if abs(value) >= 0.05 or value == 0 else f"{value:.2g}"
+    return text.replace("-", "−")
+
+
+def measured(measure: MeasureRecord | None) -> str:
+    """Value and interval: `1,780 [1,702, 1,861]`."""
+    if measure is None or measure.value is None:
+        return "–"
+    value = number(measure.value, measure.unit)
+    if measure.low is None or measure.high is None:
+        return value
+    return f"{value} [{number(measure.low, measure.unit)}, {number(measure.high, measure.unit)}]"

@@ -1,0 +1,46 @@
+"""The one sentence that a reader takes away from a report."""
+
+from __future__ import annotations
+
+from reghar.report.schema import MeasureRecord, Report
+from reghar.report.text import number
+
+
+def verdict(report: Report) -> str:
+    """REG, averaged over the tasks, with its interval and what it means; or why there is none."""
+    reg = report.overall("reg")
+    text = _no_reg(report) if reg is None or reg.value is None else _reg(report, reg, reg.value)
+    if report.complete:
+        return text
+    missing = sum(task.missing for task in report.tasks.values())
+    return (
+        f"INCOMPLETE: {missing:,} planned answers are missing, so no figure here is final and none may be "
+        f"quoted or compared; finish the run with --resume. So far: {text}"
+    )
+
+
+def _reg(report: Report, reg: MeasureRecord, value: float) -> str:
+    budgets = report.average.curve.budgets
+    tasks = list(report.tasks)
+    where = f"on {tasks[0]}" if len(tasks) == 1 else f"averaged over {len(tasks)} tasks"
+    frontier = "the frontier" if report.frontier is None else f"the frontier of {report.frontier.name}"
+    interval = ""
+    doubt = ""
+    if reg.low is not None and reg.high is not None:
+        interval = f" (95% interval {number(reg.low, reg.unit)} to {number(reg.high, reg.unit)})"
+        if reg.low <= 0 <= reg.high:
+            doubt = " The interval holds 0: a gap is not established."
+    points = 100 * abs(value) / (budgets[-1] - budgets[0])
+    side = "below" if value >= 0 else "above"
+    return (
+        f"REG is {number(value, reg.unit)} tokens{interval} {where}, against {frontier}: at a budget drawn "
+        f"evenly from {budgets[0]:,} to {budgets[-1]:,} tokens, the accuracy is on average {points:.1f} "
+        f"points {side} the best known.{doubt}"
+    )
+
+
+def _no_reg(report: Report) -> str:
+    accuracy = report.overall("accuracy_at_l_max")
+    shown = "unknown" if accuracy is None or accuracy.value is None else f"{100 * accuracy.value:.1f}%"
+    why = "no frontier was given" if report.frontier is None else "the notes say why"
+    return f"Accuracy at the largest budget is {shown}. There is no REG: {why}."

@@ -1,0 +1,104 @@
+"""Reports as files. Each appears whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reghar.outcomes import TaskOutcomes
+from reghar.report import figures
+from reghar.report.axes import Scale
+from reghar.report.markdown import markdown
+from reghar.report.ranking import Ranking, ranking_markdown
+from reghar.report.schema import CurveRecord, FrontierCurveRecord, Report
+from reghar.store import StoredRun
+from reghar.store.parts import write_aside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Draw = Callable[..., None]
+"""A figure of one task's outcomes: `draw(axes, outcomes=...)`."""
+
+RANKING_SCHEMA = "reghar.ranking/1"
+"""Schema of the `report.json` of several runs."""
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Writes `report.json`, `report.md`, `curves.png` and `curves.svg`; returns the path of `report.md`."""
+    _write_text(folder / "report.json", report.to_json())
+    figures.save(_curve_panels(report, "linear"), folder / "curves")
+    page = folder / "report.md"
+    _write_text(page, markdown(report))
+    return page
+
+
+def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
+    """The figures that a closer look needs, as PNG and SVG: curves over log2 budgets, outcomes by
+    budget, response lengths, accuracy of every problem at every budget. Returns the files."""
+    outcomes = {task: run.outcomes(task) for task in report.tasks}
+    by_task: dict[str, list[figures.Panel]] = {
+        "curves-log2": _curve_panels(report, "log2"),
+        "outcomes": [
+            (name, partial(figures.outcomes_by_budget, task=task)) for name, task in report.tasks.items()
+        ],
+        "lengths": _panels(figures.response_lengths, outcomes),
+        "problems": _panels(figures.problem_heat_map, outcomes),
+    }
+    return [file for stem, panels in by_task.items() for file in figures.save(panels, folder / stem)]
+
+
+def write_ranking(ranking: Ranking, folder: Path) -> Path:
+    """Writes `report.json` (all reports, best first), `report.md` and the overlaid curves."""
+    content = {
+        "schema": RANKING_SCHEMA,
+        "ranked_by": ranking.measure,
+        "reports": [json.loads(report.to_json()) for report in ranking.reports],
+    }
+    _write_text(folder / "report.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    figures.save(_overlay_panels(ranking), folder / "curves")
+    page = folder / "report.md"
+    _write_text(page, ranking_markdown(ranking))
+    return page
+
+
+def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[figures.Panel]:
+    return [(name, partial(draw, outcomes=one)) for name, one in outcomes.items()]
+
+
+def _curve_panels(report: Report, scale: Scale) -> list[figures.Panel]:
+    return [
+        (
+            name,
+            partial(
+                figures.curve,
+                curve=task.curve,
+                frontier=task.frontier,
+                label=figures.model_label(report.model),
+                scale=scale,
+            ),
+        )
+        for name, task in report.tasks.items()
+    ]
+
+
+def _overlay_panels(ranking: Ranking) -> list[figures.Panel]:
+    """A panel a task; the legend gives every model's REG over all tasks."""
+    labels = [figures.model_label(report.model, report.overall("reg")) for report in ranking.reports]
+
+    def panel(name: str) -> Callable[[Axes], None]:
+        tasks = [report.tasks[name] for report in ranking.reports]
+        curves: list[tuple[str, CurveRecord]] = [
+            (label, task.curve) for label, task in zip(labels, tasks, strict=True)
+        ]
+        frontier: FrontierCurveRecord | None = tasks[0].frontier
+        return partial(figures.overlay, curves=curves, frontier=frontier)
+
+    return [(name, panel(name)) for name in ranking.reports[0].tasks]
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_aside(path, lambda file: file.write(text.encode("utf-8")))

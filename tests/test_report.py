@@ -1,0 +1,245 @@
+"""Reports: the schema, what a person reads, what the terminal shows, ranking, hostile names."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from reghar.errors import InputError
+from reghar.report import terminal
+from reghar.report.markdown import markdown
+from reghar.report.ranking import rank, ranking_markdown
+from reghar.report.schema import Report
+from reghar.report.text import escaped, measured, number, printable
+from reghar.report.verdict import verdict
+
+HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | `a` **b** $c$ \x1b[31mred\x07 \u202eevil\nhttp://e.vil"
+
+
+def _measure(name: str, value: float | None, unit: str = "tokens", better: bool | None = False) -> dict[str, Any]:
+    interval = {"low": None, "high": None} if value is None else {"low": 0.9 * value, "high": 1.1 * value}
+    return {"name": name, "value": value, "unit": unit, "higher_is_better": better, **interval}
+
+
+def _measures(reg: float | None) -> list[dict[str, Any]]:
+    return [
+        _measure("reg", reg),
+        _measure("reg_up_to_1024", reg),
+        _measure("area", 300.0, better=True),
+        _measure("accuracy_at_l_max", 0.5, "fraction", better=True),
+        _measure("accuracy_full", 0.6, "fraction", better=True),
+        _measure("mean_length", 700.0, better=None),
+    ]
+
+
+def make_report(*, model: str = "a/model", task: str = "aime24", reg: float = 80.0, complete: bool = True) -> Report:
+    frontier = {"accuracy": [0.2, 0.4, 0.6], "interpolated": False}
+    outcomes = {
+        "correct": [4, 12, 20],
+        "incorrect": [36, 26, 19],
+        "no_answer": [0, 0, 0],
+        "grader_timeout": [0, 1, 1],
+        "missing": [0, 1, 0] if not complete else [0, 0, 0],
+    }
+    curve = {"budgets": [0, 512, 1024], "accuracy": [0.1, 0.3, 0.5], "low": [0.0, 0.2, 0.4], "high": [0.2, 0.4, 0.6]}
+    return Report.parse(
+        {
+            "schema": "reghar.report/1",
+            "model": model,
+            "digest": "d" * 64,
+            "protocol": {"tasks": {task: {"problem_ids": [str(i) for i in range(100)]}}, "probe": {"name": "reo-rl"}},
+            "complete": complete,
+            "frontier": {
+                "name": "Qwen3-4B",
+                "base_model": "Qwen3-4B",
+                "source": "arXiv 2506.07104",
+                "chosen": "named",
+                "protocol": "unverified",
+                "unknown": ["grader"],
+            },
+            "interval": {"kind": "problems", "replicates": 1000, "seed": 0},
+            "tasks": {
+                task: {
+                    "problems": 10,
+                    "samples": 4,
+                    "missing": 0 if complete else 1,
+                    "curve": curve,
+                    "frontier": frontier,
+                    "outcomes": outcomes,
+                    "full_outcomes": {"correct": 24, "incorrect": 16},
+                    "grader_failures": {"count": 2, "accuracy_if_right": [0.1, 0.325, 0.525]},
+                    "measures": _measures(reg),
+                    "notes": ["a note"],
+                }
+            },
+            "average": {
+                "curve": {**curve, "low": None, "high": None},
+                "frontier": frontier,
+                "measures": _measures(reg),
+            },
+            "cost": {"trace_tokens": 28000, "probe_prompt_tokens_cached_share": 0.93, "seconds": None},
+            "notes": [],
+        },
+        origin="test",
+    )
+
+
+def _terminal_text(renderable: Any) -> str:
+    console = Console(file=io.StringIO(), width=140, force_terminal=False)
+    console.print(renderable)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_reading_is_the_inverse_of_writing(tmp_path: Path) -> None:
+    report = make_report(model=HOSTILE)
+    (tmp_path / "report.json").write_text(report.to_json(), encoding="utf-8")
+    assert Report.read(tmp_path) == report
+    assert Report.read(tmp_path / "report.json").to_json() == report.to_json()
+
+
+def test_the_json_has_the_documented_fields() -> None:
+    content = json.loads(make_report().to_json())
+    assert content["schema"] == "reghar.report/1"
+    task = content["tasks"]["aime24"]
+    assert task["curve"].keys() == {"budgets", "accuracy", "low", "high"}
+    assert task["measures"][0].keys() == {"name", "value", "unit", "higher_is_better", "low", "high"}
+    assert content["average"]["measures"][0]["name"] == "reg"
+
+
+def test_every_field_stands_in_the_documentation() -> None:
+    documented = (Path(__file__).parents[1] / "docs" / "report.md").read_text(encoding="utf-8")
+    schema = Report.model_json_schema(by_alias=True)
+    fields = {*schema["properties"]}
+    for definition in schema["$defs"].values():
+        fields |= {*definition["properties"]}
+    assert {field for field in fields if f"`{field}`" not in documented} == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(schema="reghar.report/9"), "has schema 'reghar.report/9'"),
+        (lambda c: c.pop("model"), "model: Field required"),
+        (lambda c: c["tasks"]["aime24"]["curve"]["accuracy"].append(0.5), "4 points for 3 budgets"),
+        (lambda c: c["tasks"]["aime24"]["curve"]["accuracy"].__setitem__(0, 1.5), "less than or equal to 1"),
+        (lambda c: c["tasks"]["aime24"]["curve"].update(budgets=[0, 0, 1]), "not strictly increasing"),
+        (lambda c: c["tasks"]["aime24"]["outcomes"].update(correct=[1]), "another length"),
+        (lambda c: c["tasks"]["aime24"].update(surprise=1), "surprise"),
+    ],
+)
+def test_a_wrong_report_is_refused_in_one_line(tmp_path: Path, change: Any, message: str) -> None:
+    content = json.loads(make_report().to_json())
+    change(content)
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        Report.read(file)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "cannot read"), ("{", "not JSON"), ("[]", "schema None")])
+def test_no_report_is_refused_in_one_line(tmp_path: Path, content: str | None, message: str) -> None:
+    file = tmp_path / "report.json"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        Report.read(file)
+
+
+def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
+    page = markdown(make_report()).splitlines()
+    assert page[0] == "# a/model"
+    assert page[2].startswith("REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier of")
+    # 80 tokens over 1,024 budgets are 7.8 points of accuracy.
+    assert "7.8 points below the best known" in page[2]
+
+
+def test_a_gap_whose_interval_holds_zero_is_not_established() -> None:
+    report = make_report(reg=0.0)
+    assert "a gap is not established" in verdict(report)
+    assert "a gap is not established" not in verdict(make_report(reg=5.0))
+
+
+def test_an_incomplete_run_says_so_first_everywhere() -> None:
+    report = make_report(complete=False)
+    assert verdict(report).startswith("INCOMPLETE: 1 planned answer")
+    assert markdown(report).splitlines()[2].startswith("INCOMPLETE")
+    assert "INCOMPLETE" in _terminal_text(terminal.summary(report, Path("r/report.md")))
+
+
+def test_the_page_tells_outcomes_failures_cost_and_unknowns() -> None:
+    page = markdown(make_report())
+    assert "| 1,024 | 50.0% | 40.0% to 60.0% | 60.0% | 20 | 19 | 1 |" in page
+    assert "2 answers could not be graded" in page
+    assert "52.5% instead of 50.0%" in page
+    assert "| probe prompt tokens cached share | 93.0% |" in page.replace("\\_", "_")
+    assert "grader" in page
+    assert "unverified" in page
+    assert "100 entries" in page
+
+
+def test_nothing_from_outside_is_markup() -> None:
+    page = markdown(make_report(model=HOSTILE, task=HOSTILE))
+    assert "<script" not in page
+    assert "](javascript:" not in page.replace("\\", "§")
+    assert "\x1b" not in page
+    assert "\x07" not in page
+    assert "\u202e" not in page
+    assert "http://" not in page
+    widths = {line.replace("\\|", "").count("|") for line in page.splitlines() if line.startswith("| Task")}
+    rows = [line for line in page.splitlines() if line.startswith("| &lt;script")]
+    assert rows
+    assert {line.replace("\\|", "").count("|") for line in rows[:1]} <= widths
+
+
+def test_the_terminal_obeys_no_name() -> None:
+    shown = _terminal_text(terminal.summary(make_report(model=HOSTILE, task="[bold]x[/bold]\x1b[2J"), Path("p")))
+    assert "\x1b" not in shown
+    assert "[bold]x[/bold]" in shown
+
+
+def test_the_terminal_table_has_the_figures_and_the_path() -> None:
+    shown = _terminal_text(terminal.summary(make_report(), Path("results/run/report.md")))
+    for text in ("aime24", "50.0% [45.0%, 55.0%]", "700 [630, 770]", "80.0 [72.0, 88.0]", "results/run/report.md"):
+        assert text in shown
+
+
+def test_ranking_is_by_reg_and_puts_incomplete_runs_last() -> None:
+    reports = [
+        make_report(model="worse", reg=90.0),
+        make_report(model="unfinished", reg=1.0, complete=False),
+        make_report(model="better", reg=-10.0),
+    ]
+    ranked = rank(reports)
+    assert [report.model for report in ranked.reports] == ["better", "worse", "unfinished"]
+    page = ranking_markdown(ranked)
+    assert page.index("| 1 | better") < page.index("| 2 | worse") < page.index("| incomplete | unfinished")
+    assert "−10.0" in page
+
+
+def test_unequal_protocols_or_frontiers_are_not_ranked() -> None:
+    report = make_report()
+    other = report.model_copy(update={"digest": "e" * 64, "protocol": {**report.protocol, "budgets": [0, 1]}})
+    with pytest.raises(InputError, match="budgets"):
+        rank([report, other])
+    assert report.frontier is not None
+    elsewhere = report.model_copy(update={"frontier": report.frontier.model_copy(update={"name": "Qwen3-8B"})})
+    with pytest.raises(InputError, match="name one for all with --frontier"):
+        rank([report, elsewhere])
+
+
+def test_numbers_read_well() -> None:
+    assert number(None, "tokens") == "–"
+    assert number(0.1234, "fraction") == "12.3%"
+    assert number(-1780.2, "tokens") == "−1,780"
+    assert number(0.003, "share per token") == "0.003"
+    assert measured(None) == "–"
+    assert printable("a\x00b\nc") == "a\N{REPLACEMENT CHARACTER}b c"
+    assert escaped("a_b|<c>") == "a\\_b\\|&lt;c&gt;"

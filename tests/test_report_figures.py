@@ -1,0 +1,134 @@
+"""Figures: they draw what they are given, with units, and are the same file for the same figures."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from reghar.outcomes import MISSING, TaskOutcomes
+from reghar.report import figures, style
+from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+BUDGETS = (0, 64, 128, 256, 512)
+CURVE = CurveRecord(
+    budgets=BUDGETS,
+    accuracy=(0.0, 0.1, 0.3, 0.5, 0.7),
+    low=(0.0, 0.05, 0.2, 0.4, 0.6),
+    high=(0.1, 0.2, 0.4, 0.6, 0.8),
+)
+FRONTIER = FrontierCurveRecord(accuracy=(0.1, 0.2, 0.4, 0.5, 0.6), interpolated=False)
+
+
+@pytest.fixture
+def axes() -> Axes:
+    from matplotlib.figure import Figure
+
+    with style.styled():
+        return Figure().subplots()
+
+
+def _outcomes(problems: int = 5, samples: int = 3) -> TaskOutcomes:
+    rng = np.random.default_rng(0)
+    shape = (problems, samples)
+    outcome = rng.integers(0, 3, size=(*shape, len(BUDGETS))).astype(np.int8)
+    outcome[0, 0] = MISSING
+    return TaskOutcomes(
+        task="t",
+        problems=tuple(f"p{i}" for i in range(problems)),
+        budgets=np.array(BUDGETS),
+        outcome=outcome,
+        full=outcome[..., -1],
+        length=rng.integers(1, 900, size=shape),
+        thinking_length=np.zeros(shape, np.int64),
+        finished=rng.random(shape) < 0.8,
+        looped=np.zeros(shape, bool),
+        thought=np.zeros(shape, bool),
+        thinking_closed=np.zeros(shape, bool),
+    )
+
+
+def test_a_curve_shows_itself_its_band_the_frontier_and_both_kinds_of_gap(axes: Axes) -> None:
+    figures.curve(axes, CURVE, FRONTIER, label="m")
+    labels = axes.get_legend_handles_labels()[1]
+    assert set(labels) == {"gap to the frontier", "beyond the frontier", "frontier", "95% interval", "m"}
+    model = axes.get_lines()[labels_of_lines(axes).index("m")]
+    assert list(model.get_xdata()) == list(BUDGETS)
+    assert np.allclose(model.get_ydata(), [0, 10, 30, 50, 70])
+    assert axes.get_xlabel() == "Budget (response tokens)"
+    assert axes.get_ylabel() == "Accuracy (%)"
+    assert axes.get_title() == ""
+    assert axes.get_xscale() == "linear"
+
+
+def labels_of_lines(axes: Axes) -> list[str]:
+    return [str(line.get_label()) for line in axes.get_lines()]
+
+
+def test_without_a_frontier_the_curve_stands_alone(axes: Axes) -> None:
+    figures.curve(axes, CURVE, None)
+    assert axes.get_legend_handles_labels()[1] == ["95% interval", "model"]
+
+
+def test_the_log_axis_keeps_budget_zero(axes: Axes) -> None:
+    figures.curve(axes, CURVE, FRONTIER, scale="log2")
+    assert axes.get_xscale() == "symlog"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "64", "128", "256", "512"]
+
+
+def test_an_overlay_tells_models_apart_by_more_than_colour(axes: Axes) -> None:
+    figures.overlay(axes, [("one", CURVE), ("two", CURVE), ("three", CURVE)], FRONTIER)
+    assert labels_of_lines(axes) == ["one", "two", "three", "frontier"]
+    lines = axes.get_lines()
+    assert len({line.get_color() for line in lines}) == 4
+    assert len({str(line._unscaled_dash_pattern) for line in lines[:3]}) == 3
+
+
+def test_lengths_count_every_stored_trace(axes: Axes) -> None:
+    outcomes = _outcomes()
+    figures.response_lengths(axes, outcomes)
+    drawn = max(
+        sum(bar.get_height() + bar.get_y() for bar in container.patches) for container in axes.containers
+    )
+    assert drawn == (outcomes.full != MISSING).sum()
+
+
+def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> None:
+    outcomes = _outcomes()
+    figures.problem_heat_map(axes, outcomes)
+    image = np.asarray(axes.get_images()[0].get_array())
+    assert image.shape == (5, len(BUDGETS))
+    means = image.mean(axis=1)
+    assert (np.diff(means) <= 0).all()
+    assert np.isclose(image.mean(), 100 * outcomes.correct.mean())
+
+
+def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
+    panels = [(name, partial(figures.curve, curve=CURVE, frontier=FRONTIER)) for name in ("a$_$", "b", "c")]
+    first = {file.name: file.read_bytes() for file in figures.save(panels, tmp_path / "curves")}
+    again = {file.name: file.read_bytes() for file in figures.save(panels, tmp_path / "curves")}
+    assert first.keys() == {"curves.png", "curves.svg"}
+    assert first == again
+    assert first["curves.png"].startswith(b"\x89PNG")
+    assert b"a$_$" in first["curves.svg"]
+    assert {file.name for file in tmp_path.iterdir()} == {"curves.png", "curves.svg"}
+
+
+def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
+    panel = partial(figures.curve, curve=CURVE, frontier=None, label="<script>alert(1)</script> $\\frac$")
+    figures.save([("t", panel)], tmp_path / "curves", formats=["svg"])
+    svg = (tmp_path / "curves.svg").read_text(encoding="utf-8")
+    assert "<script" not in svg
+    assert "&lt;script&gt;" in svg
+
+
+def test_a_label_is_the_models_own_name() -> None:
+    reg = MeasureRecord(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
+    assert figures.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
+    assert figures.model_label("demo:terse") == "demo:terse"
