@@ -21,7 +21,9 @@ from reghar.report.verdict import verdict
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | `a` **b** $c$ \x1b[31mred\x07 \u202eevil\nhttp://e.vil"
 
 
-def _measure(name: str, value: float | None, unit: str = "tokens", better: bool | None = False) -> dict[str, Any]:
+def _measure(
+    name: str, value: float | None, unit: str = "tokens", better: bool | None = False
+) -> dict[str, Any]:
     interval = {"low": None, "high": None} if value is None else {"low": 0.9 * value, "high": 1.1 * value}
     return {"name": name, "value": value, "unit": unit, "higher_is_better": better, **interval}
 
@@ -37,7 +39,9 @@ def _measures(reg: float | None) -> list[dict[str, Any]]:
     ]
 
 
-def make_report(*, model: str = "a/model", task: str = "aime24", reg: float = 80.0, complete: bool = True) -> Report:
+def make_report(
+    *, model: str = "a/model", task: str = "aime24", reg: float = 80.0, complete: bool = True
+) -> Report:
     frontier = {"accuracy": [0.2, 0.4, 0.6], "interpolated": False}
     outcomes = {
         "correct": [4, 12, 20],
@@ -46,13 +50,21 @@ def make_report(*, model: str = "a/model", task: str = "aime24", reg: float = 80
         "grader_timeout": [0, 1, 1],
         "missing": [0, 1, 0] if not complete else [0, 0, 0],
     }
-    curve = {"budgets": [0, 512, 1024], "accuracy": [0.1, 0.3, 0.5], "low": [0.0, 0.2, 0.4], "high": [0.2, 0.4, 0.6]}
+    curve = {
+        "budgets": [0, 512, 1024],
+        "accuracy": [0.1, 0.3, 0.5],
+        "low": [0.0, 0.2, 0.4],
+        "high": [0.2, 0.4, 0.6],
+    }
     return Report.parse(
         {
             "schema": "reghar.report/1",
             "model": model,
             "digest": "d" * 64,
-            "protocol": {"tasks": {task: {"problem_ids": [str(i) for i in range(100)]}}, "probe": {"name": "reo-rl"}},
+            "protocol": {
+                "tasks": {task: {"problem_ids": [str(i) for i in range(100)]}},
+                "probe": {"name": "reo-rl"},
+            },
             "complete": complete,
             "frontier": {
                 "name": "Qwen3-4B",
@@ -144,7 +156,9 @@ def test_a_wrong_report_is_refused_in_one_line(tmp_path: Path, change: Any, mess
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "cannot read"), ("{", "not JSON"), ("[]", "schema None")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "cannot read"), ("{", "not JSON"), ("[]", "schema None")]
+)
 def test_no_report_is_refused_in_one_line(tmp_path: Path, content: str | None, message: str) -> None:
     file = tmp_path / "report.json"
     if content is not None:
@@ -156,7 +170,9 @@ def test_no_report_is_refused_in_one_line(tmp_path: Path, content: str | None, m
 def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
     page = markdown(make_report()).splitlines()
     assert page[0] == "# a/model"
-    assert page[2].startswith("REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier of")
+    assert page[2].startswith(
+        "REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier of"
+    )
     # 80 tokens over 1,024 budgets are 7.8 points of accuracy.
     assert "7.8 points below the best known" in page[2]
 
@@ -200,14 +216,22 @@ def test_nothing_from_outside_is_markup() -> None:
 
 
 def test_the_terminal_obeys_no_name() -> None:
-    shown = _terminal_text(terminal.summary(make_report(model=HOSTILE, task="[bold]x[/bold]\x1b[2J"), Path("p")))
+    shown = _terminal_text(
+        terminal.summary(make_report(model=HOSTILE, task="[bold]x[/bold]\x1b[2J"), Path("p"))
+    )
     assert "\x1b" not in shown
     assert "[bold]x[/bold]" in shown
 
 
 def test_the_terminal_table_has_the_figures_and_the_path() -> None:
     shown = _terminal_text(terminal.summary(make_report(), Path("results/run/report.md")))
-    for text in ("aime24", "50.0% [45.0%, 55.0%]", "700 [630, 770]", "80.0 [72.0, 88.0]", "results/run/report.md"):
+    for text in (
+        "aime24",
+        "50.0% [45.0%, 55.0%]",
+        "700 [630, 770]",
+        "80.0 [72.0, 88.0]",
+        "results/run/report.md",
+    ):
         assert text in shown
 
 
@@ -230,7 +254,9 @@ def test_unequal_protocols_or_frontiers_are_not_ranked() -> None:
     with pytest.raises(InputError, match="budgets"):
         rank([report, other])
     assert report.frontier is not None
-    elsewhere = report.model_copy(update={"frontier": report.frontier.model_copy(update={"name": "Qwen3-8B"})})
+    elsewhere = report.model_copy(
+        update={"frontier": report.frontier.model_copy(update={"name": "Qwen3-8B"})}
+    )
     with pytest.raises(InputError, match="name one for all with --frontier"):
         rank([report, elsewhere])
 

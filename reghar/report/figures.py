@@ -190,6 +190,8 @@ def save(
 def model_label(name: str, reg: MeasureRecord | None = None) -> str:
     """A legend entry: the model's own name, without its folder, and its REG where there is one."""
     short = printable(name).rstrip("/").rsplit("/", 1)[-1]
+    if len(short) > 48:
+        short = f"{short[:47]}…"
     return short if reg is None or reg.value is None else f"{short}, REG {measured(reg)}"
 
 

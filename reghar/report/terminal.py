@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.table import Table
 
-_COLUMNS = {
+SHOWN = {
     "accuracy_at_l_max": "accuracy at L_max",
     "mean_length": "mean length",
     "reg": "REG (tokens)",
 }
+"""Measures of the table at the end of a run, by name, with their headings."""
 
 
 def summary(report: Report, path: Path) -> Group:
@@ -27,12 +28,12 @@ def summary(report: Report, path: Path) -> Group:
     from rich.console import Group
     from rich.text import Text
 
-    table = _table(("task", *_COLUMNS.values()))
+    table = _table(("task", *SHOWN.values()))
     for name, task in report.tasks.items():
-        _row(table, name, [measured(task.measure(column)) for column in _COLUMNS])
+        _row(table, name, [measured(task.measure(column)) for column in SHOWN])
     if len(report.tasks) > 1:
         table.add_section()
-        _row(table, "average", [measured(report.average.measure(column)) for column in _COLUMNS])
+        _row(table, "average", [measured(report.average.measure(column)) for column in SHOWN])
     lines: list[RenderableType] = [
         Text(printable(verdict(report)), style="" if report.complete else "bold red"),
         table,
