@@ -1,0 +1,191 @@
+"""Our tasks in lm-eval 0.4.13: its own loader, its own command, our questions and our grader."""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reghar.data import data_dir
+from reghar.tasks import load_problems, load_task
+from reghar.tasks.lm_eval_hooks import process_results
+
+NAMES = ("aime24", "aime25", "amc23", "math500", "minerva_math", "gpqa_diamond", "gsm8k", "olympiadbench")
+
+OWN_TASK = """
+include: {shared}
+task: reghar_own
+dataset_path: json
+dataset_kwargs: {{data_files: own.jsonl}}
+metadata:
+  version: 1
+  answer: {{kind: integer}}
+  fields: {{problem: question}}
+"""
+
+PLAIN_TASK = """
+task: plain
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: generate_until
+doc_to_text: "{{{{question}}}} Answer in a box."
+doc_to_target: "{{{{answer}}}}"
+process_results: !function reghar.tasks.lm_eval_hooks.process_results
+metric_list: [{{metric: accuracy_full, aggregation: mean, higher_is_better: true}}]
+generation_kwargs: {{until: [], max_gen_toks: 64}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No network, no cache outside the test; lm-eval's own warnings are not ours to mend."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def load_in_lm_eval(names: list[str], folder: Path, **metadata: object) -> dict[str, Any]:
+    """Tasks by name, loaded by lm-eval's own manager from a folder, with its `--metadata`."""
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(folder), include_defaults=False, metadata=metadata)
+    return dict(manager.load([f"reghar_{name}" for name in names])["tasks"])
+
+
+def lm_eval(*arguments: str, cwd: Path) -> str:
+    """Runs lm-eval's own command; returns what it printed."""
+    result = subprocess.run(
+        [sys.executable, "-m", "lm_eval", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    return result.stdout
+
+
+def test_validate_finds_all_eight(tmp_path: Path) -> None:
+    names = ",".join(f"reghar_{name}" for name in NAMES)
+    printed = lm_eval("validate", "--tasks", names, "--include_path", str(data_dir("tasks")), cwd=tmp_path)
+    assert "All tasks found and valid" in printed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_questions_and_golds_are_those_of_reghar(name: str, shared: Path) -> None:
+    """GPQA's text never reaches a message: only equality is asserted."""
+    [task] = load_in_lm_eval([name], data_dir("tasks"), data_dir=str(shared / "data")).values()
+    problems = load_problems(load_task(name), shared / "data")
+    documents = list(task.eval_docs)
+    same = [task.doc_to_text(document) for document in documents] == [p.question for p in problems]
+    assert same
+    assert [document["gold"] for document in documents] == [list(p.gold) for p in problems]
+    assert [document["id"] for document in documents] == [p.id for p in problems]
+    assert str(task.VERSION) == load_task(name).version
+
+
+def test_evaluation_with_a_scripted_model(shared: Path) -> None:
+    """One response of each sort, in the order of the first five problems of AIME 2024."""
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.tasks import TaskManager
+
+    golds = [p.gold[0] for p in load_problems(load_task("aime24"), shared / "data", limit=5)]
+    responses = [
+        f"<think>Maybe \\boxed{{1}}.</think>So \\boxed{{{golds[0]}}}.",
+        f"Still thinking</think>It is $\\boxed{{0{golds[1]}}}$.",
+        f"<think>It is \\boxed{{{golds[2]}}}, but let me check",
+        "\\boxed{12345}",
+        f"The answer is {golds[4]}.",
+    ]
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    class Scripted(LM):
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            assert not disable_tqdm
+            asked.extend(request.args for request in requests)
+            return responses
+
+        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
+            raise NotImplementedError
+
+        def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
+            raise NotImplementedError
+
+    manager = TaskManager(
+        include_path=str(data_dir("tasks")),
+        include_defaults=False,
+        metadata={"data_dir": str(shared / "data")},
+    )
+    results = simple_evaluate(
+        Scripted(), tasks=["reghar_aime24"], task_manager=manager, limit=5, bootstrap_iters=0
+    )
+    assert results is not None
+    measured = results["results"]["reghar_aime24"]
+    assert measured["accuracy_full,none"] == pytest.approx(2 / 5)
+    assert measured["no_answer,none"] == pytest.approx(2 / 5)
+    assert measured["not_graded,none"] == 0
+    assert asked[0][1] == {
+        "until": [],
+        "do_sample": True,
+        "temperature": 0.6,
+        "top_p": 0.95,
+        "max_gen_toks": 32768,
+    }
+
+
+def test_own_tasks_with_local_files_through_lm_evals_command(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {i} + 1?", "answer": i + 1} for i in range(3)]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "own.yaml").write_text(OWN_TASK.format(shared=data_dir("tasks") / "_task_yaml"))
+    (tmp_path / "plain.yaml").write_text(PLAIN_TASK.format(file=tmp_path / "own.jsonl"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    printed = lm_eval(
+        *("run", "--model", "dummy", "--tasks", "reghar_own,plain", "--include_path", str(tmp_path)),
+        *("--output_path", "out", "--log_samples"),
+        cwd=elsewhere,
+    )
+    assert "reghar_own" in printed
+    for name, first in (
+        ("own", "What is 0 + 1?\n\nPlease reason"),
+        ("plain", "What is 0 + 1? Answer in a box."),
+    ):
+        assert load_problems(load_task(name, [tmp_path]))[0].question.startswith(first)
+    [samples] = elsewhere.glob("out/*/samples_reghar_own_*.jsonl")
+    logged = [json.loads(line) for line in samples.read_text().splitlines()]
+    assert [sample["no_answer"] for sample in logged] == [1.0, 1.0, 1.0]
+    assert [sample["doc"]["gold"] for sample in logged] == [["1"], ["2"], ["3"]]
+
+
+@pytest.mark.parametrize(
+    ("document", "response", "measure"),
+    [
+        ({"answer": "1/2"}, r"\boxed{\frac{1}{2}}", "accuracy_full"),
+        ({"answer": 2, "kind": "integer"}, r"\boxed{2}", "accuracy_full"),
+        ({"gold": ["2", "3"]}, r"\boxed{3, 2}", "accuracy_full"),
+        ({"gold": ["B"], "kind": "choice", "choices": ["x", "y"]}, r"\boxed{B}", "accuracy_full"),
+        ({"gold": ["7"], "fallback": "last_number"}, "it is 7", "accuracy_full"),
+        ({"gold": ["7"]}, "it is 7", "no_answer"),
+        ({"gold": ["7"]}, r"\boxed{7", "no_answer"),
+        ({"gold": ["7"]}, r"\boxed{8} and then \boxed{7", "no_answer"),
+        ({"gold": ["7"]}, r"<think> \boxed{7}", "no_answer"),
+        ({"gold": ["42"]}, "\\boxed{" + "9" * 100_000 + "}", "not_graded"),
+        ({"gold": ["42"]}, r"\boxed{43}", None),
+        ({"gold": ["42"]}, "", "no_answer"),
+    ],
+)
+def test_one_response(document: dict[str, Any], response: str, measure: str | None) -> None:
+    measures = process_results(document, [response])
+    assert set(measures) == {"accuracy_full", "no_answer", "not_graded"}
+    assert {name for name, value in measures.items() if value} == ({measure} if measure else set())
