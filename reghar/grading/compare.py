@@ -230,6 +230,7 @@ def spelling(text: str) -> str:
     text = re.sub(r"([_^])\s?\{\s?(\w)\s?\}", r"\1\2", text)
     text = re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", text)
     text = re.sub(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])", "\\1\x00", text)
+    text = re.sub(r"(?<=\d)(,?)\s+(?=\d)", "\\1\x00", text)
     return re.sub(r"\s", "", text).replace("\x00", " ").rstrip(".")
 
 

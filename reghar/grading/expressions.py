@@ -79,7 +79,7 @@ def _verify(left: Any, right: Any) -> bool:
 
 
 def _opaque(expression: Any) -> Any:
-    """Derivatives and applied unknown functions as symbols, so that they have values."""
+    """Derivatives and applied unknown functions as symbols with values, and symbols known by name alone."""
     import sympy
     from sympy.core.function import AppliedUndef
 
@@ -87,7 +87,8 @@ def _opaque(expression: Any) -> Any:
         return expression
     unknown = expression.atoms(AppliedUndef, sympy.Derivative)
     outer = {u for u in unknown if not any(u != v and v.has(u) for v in unknown)}
-    return expression.xreplace({u: sympy.Symbol(f"<{u}>") for u in outer}) if outer else expression
+    expression = expression.xreplace({u: sympy.Symbol(f"<{u}>") for u in outer}) if outer else expression
+    return expression.xreplace({s: sympy.Symbol(s.name) for s in expression.free_symbols})
 
 
 def _same_values(left: Any, right: Any, tolerance: Fraction) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from reghar.grading.numbers import read_number
 from reghar.grading.text import without_preamble
+from reghar.grading.units import split_unit
 
 MAX_DEPTH = 12
 """Brackets nested deeper than this are left to the computer algebra as they are."""
@@ -157,6 +158,11 @@ def _exact_side(text: str) -> str:
 
 
 def _separated(text: str, depth: int) -> Value | None:
+    if "," in text and read_number(split_unit(text).text) is not None:
+        return None  # thousands separators
+    spaced = [part.strip() for part in text.split(", ")]
+    if any("," in part for part in spaced) and all(read_number(part) for part in spaced):
+        return Items(tuple(Single(part) for part in spaced), "")
     parts = [part.strip() for part in split(text, _SEPARATOR)]
     parts = [part for part in parts if part]
     if len(parts) < 2:
@@ -237,7 +243,7 @@ def _matrix(text: str, depth: int) -> Value | None:
     match = _MATRIX.fullmatch(_without_outer(text))
     if match is None:
         return None
-    rows = [row for row in re.split(r"\\\\(?:\[[^\]]{0,10}\])?|\\cr(?![a-zA-Z])", match[2]) if row.strip()]
+    rows = [row for row in re.split(r"\\cr(?![a-zA-Z])", match[2]) if row.strip()]
     return Matrix(tuple(tuple(read(entry, depth + 1) for entry in split(row, re.compile("&"))) for row in rows))
 
 

@@ -32,6 +32,9 @@ _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sqrt|sin|cos|tan|cot|sec|csc|l
 CLEANING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
+        # A line break of a matrix; elsewhere a backslash that was escaped twice.
+        (r"\\\\(?=\s|\\|[^a-zA-Z]|$)(?:\[[^\]]{0,10}\])?", r"\\cr "),
+        (r"\\\\(?=[a-zA-Z])", r"\\"),
         # Commands that only change how something looks.
         (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|hfill|centering|,$)", " "),
         (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\s?\.?", ""),
@@ -58,6 +61,7 @@ CLEANING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:[,;:> ]|quad|qquad|thinspace|enspace|hspace\{[^{}]{0,20}\})(?![a-zA-Z])|~", " "),
         # Dollar signs are either delimiters or currency: neither counts. Delimiters of formulas go.
         (r"\\?\$|\\\(|\\\)|\\\[|(?<!\\)\\\]", ""),
+        (r"\{\s?([^{}]{1,60})\\choose(?![a-zA-Z])([^{}]{1,60})\}", r"\\binom{\1}{\2}"),
         # Python and plain text.
         (r"(?<![\w\\])(?:np|numpy|math|sympy|sp|torch)\.(?=[a-z])", ""),
         (r"^\s?\*\*|\*\*\s?$|`", ""),
@@ -66,6 +70,9 @@ CLEANING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?<![a-zA-Z\\])(?:inf|infinity|Infinity|oo)(?![a-zA-Z])", r"\\infty "),
         (r"(?<![a-zA-Z\\])a(sin|cos|tan)(?![a-zA-Z])", r"\\arc\1 "),
         (r"\\sqrt\s?\(([^()]{0,200})\)", r"\\sqrt{\1}"),
+        (r"(?<=[a-zA-Z})])'(?![a-zA-Z])", r"^{\\prime}"),
+        (r"\\text\s?\{\s?(-?[\d.,/]{1,60})\s?\}", r"\1"),
+        (r"^\s?\\text\s?\{([^{}]*\d[^{}]*)\}\s?$", r"\1"),
         (r"\s{1,4096}", " "),
     )
 )
@@ -78,6 +85,9 @@ _LEADING = re.compile(
     r"|\\(?:approx|sim|therefore|implies|Rightarrow)(?![a-zA-Z])|[=≈:])+",
     re.IGNORECASE,
 )
+_ENVIRONMENT = r"\begin"
+_CIRCULAR = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_DEGREES = re.compile(r"\{?(\d{1,9}(?:\.\d{1,9})?)\s?\^\\circ\s?\}?")
 _TRAILING = re.compile(r"(?:\s|(?<!\\)[.,;:!?])+$")
 
 
@@ -85,8 +95,12 @@ _TRAILING = re.compile(r"(?:\s|(?<!\\)[.,;:!?])+$")
 def clean(text: str) -> str:
     """One spelling of the text, printable ASCII and letters only, without surrounding punctuation."""
     text = _plain_characters(text)
+    if _ENVIRONMENT in text:
+        text = text.replace("\\\\", r"\cr ")
     for pattern, replacement in CLEANING:
         text = pattern.sub(replacement, text)
+    if _CIRCULAR.search(text):
+        text = _DEGREES.sub(r"\\frac{\1 \\pi}{180}", text)
     return _TRAILING.sub("", text).strip()
 
 
@@ -108,6 +122,7 @@ def _plain_characters(text: str) -> str:
         return text
     text = re.sub("([⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+)", lambda m: "^{" + m[1].translate(_SUPERSCRIPTS) + "}", text)
     text = re.sub("([₀₁₂₃₄₅₆₇₈₉]+)", lambda m: "_{" + m[1].translate(_SUBSCRIPTS) + "}", text)
+    text = re.sub(r"√\s?(\d{1,60}(?:\.\d{1,60})?|[a-zA-Z])", r"\\sqrt{\1}", text)
     return _ODD.sub(_replacement, text)
 
 

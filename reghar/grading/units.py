@@ -78,7 +78,7 @@ _PREFIX = re.compile(r"^(?:\\text\s?\{\s?)?(?:USD|US|EUR|GBP|Rs\.?|INR|RMB|CNY)(
 _TEXT = re.compile(r"\\text\s?\{([^{}]{0,80})\}")
 _TOKEN = re.compile(
     r"(?P<text>\\text\s?\{[^{}]{0,80}\})|(?P<degree>\^\\circ)|(?P<power>\^\s?(?:\{\s?-?\d\s?\}|-?\d))"
-    r"|(?P<sign>%|\\AA|\\Omega)|(?P<word>(?<![\\a-zA-Z])[a-zA-Z]+)|(?P<link>/|\\cdot|[.)])|(?P<space>\s)|(?P<value>\\[a-zA-Z]+|.)",
+    r"|(?P<sign>%|\\AA|\\Omega)|(?P<word>(?<![\\a-zA-Z])[a-zA-Z]+)|(?P<link>/|\\cdot|[.()])|(?P<space>\s)|(?P<value>\\[a-zA-Z]+|.)",
     re.DOTALL,
 )
 
@@ -99,6 +99,8 @@ def split_unit(text: str) -> Measured:
     text = _PREFIX.sub("", text)
     start, bare = _tail(text)
     value, tail = text[:start].rstrip(), text[start:].strip()
+    if tail.endswith(")") and value.endswith("("):
+        value = value[:-1].rstrip()
     if not value or not tail:
         return Measured(text, "")
     name = _name(tail)
