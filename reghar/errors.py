@@ -26,3 +26,9 @@ class StorageError(RegharError):
     """The run's folder could not be written, such as a full disk; what was stored stays (exit code 3)."""
 
     exit_code = 3
+
+
+class RunInterruptedError(RegharError):
+    """The user stopped the run; what was finished is stored (exit code 130)."""
+
+    exit_code = 130

@@ -78,7 +78,9 @@ def _locate(name: str) -> str:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise InputError(f"model folder {name!r} has no config.json; give a folder saved by save_pretrained")
+            raise InputError(
+                f"model folder {name!r} has no config.json; give a folder saved by save_pretrained"
+            )
         return str(folder)
     if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) or name.startswith("."):
         raise InputError(f"model path {name!r} does not exist; give a folder, a hub name, or demo:NAME")

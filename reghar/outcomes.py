@@ -66,9 +66,9 @@ class TaskOutcomes:
     @property
     def correct(self) -> NDArray[np.float64]:
         """Shape (P, n, B): 1.0 where the answer at that budget is correct, else 0.0."""
-        return (self.outcome == OUTCOMES.index(Outcome.CORRECT)).astype(np.float64)
+        return np.asarray(self.outcome == OUTCOMES.index(Outcome.CORRECT), dtype=np.float64)
 
     @property
     def full_correct(self) -> NDArray[np.float64]:
         """Shape (P, n): 1.0 where the whole trace's own answer is correct, else 0.0."""
-        return (self.full == OUTCOMES.index(Outcome.CORRECT)).astype(np.float64)
+        return np.asarray(self.full == OUTCOMES.index(Outcome.CORRECT), dtype=np.float64)

@@ -64,7 +64,9 @@ def make_probe(preset: str | None, text: str | None, max_answer_tokens: int | No
     name = "custom" if text is not None else preset or DEFAULT_PRESET
     if text is None:
         if name not in PRESETS:
-            raise InputError(f"unknown probe preset {name!r}; known: {', '.join(PRESETS)}; or give --probe-text")
+            raise InputError(
+                f"unknown probe preset {name!r}; known: {', '.join(PRESETS)}; or give --probe-text"
+            )
         text = PRESETS[name]
     if not text:
         raise InputError("--probe-text is empty; a probe needs at least one character")

@@ -57,9 +57,9 @@ class Done:
 
 @dataclass(kw_only=True)
 class Activity:
-    """What the engine did in this process, for the progress display."""
+    """What the engine did for one task in this session, for the progress display."""
 
-    traces: int = 0
+    jobs: int = 0
     probes: int = 0
     tokens: int = 0
     """Response and answer tokens generated."""
@@ -81,7 +81,8 @@ class Schedule:
     probe: Probe
     probe_temperature: float
     run_seed: int
-    activity: Activity
+    activities: dict[str, Activity]
+    """By task."""
 
     async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
         """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
@@ -112,6 +113,7 @@ class Schedule:
 
     async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
         seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample)
+        activity = self.activities[job.problem.task]
         response = _Response(self, job, prompt_ids, [], seed)
         opened = opened_by_prompt(prompt_ids, self.delimiters)
         finder = BlockFinder(self.delimiters, opened=opened)
@@ -125,12 +127,11 @@ class Schedule:
                     response.ids.extend(chunk.token_ids)
                     response.block = finder.find(response.ids)
                     reason = chunk.finish_reason
-                    self.activity.tokens += len(chunk.token_ids)
+                    activity.tokens += len(chunk.token_ids)
                     probes.extend(asyncio.create_task(c) for c in response.due(waiting, reason))
             answers = await asyncio.gather(*probes)
         finally:
             await _cancel(probes)
-        self.activity.traces += 1
         trace = self._trace(job, response, seed, finished=reason == "stop", opened=opened)
         return self._done(job, response, trace, answers, is_new=True)
 
@@ -164,6 +165,7 @@ class Schedule:
     def _done(
         self, job: Job, response: _Response, trace: Trace, answers: Sequence[ForcedAnswer], *, is_new: bool
     ) -> Done:
+        self.activities[job.problem.task].jobs += 1
         own = (response.own_answer(),) if job.own_answer else ()
         return Done(trace=trace, is_new=is_new, answers=(*answers, *own))
 
@@ -179,7 +181,9 @@ class _Response:
     seed: int
     block: Block = Block(None, None, 0)  # noqa: RUF009 - frozen
 
-    def due(self, waiting: deque[int], reason: FinishReason | None) -> list[Coroutine[None, None, ForcedAnswer]]:
+    def due(
+        self, waiting: deque[int], reason: FinishReason | None
+    ) -> list[Coroutine[None, None, ForcedAnswer]]:
         """The probes that may go out now: those of the budgets passed, and at `max_tokens` the rest.
 
         Takes them off `waiting`. A budget that a finished response never passed needs none.
@@ -202,9 +206,11 @@ class _Response:
         before = kept + tokenizer.encode_text(probe_text)
         seed = answer_seed(self.seed, budget)
         completion, text, cached = await self._complete(self.prompt_ids + before, seed)
-        schedule.activity.probes += 1
-        schedule.activity.probe_prompt_tokens += len(self.prompt_ids) + len(before)
-        schedule.activity.cached_tokens += cached
+        activity = schedule.activities[self.job.problem.task]
+        activity.probes += 1
+        activity.tokens += len(completion)
+        activity.probe_prompt_tokens += len(self.prompt_ids) + len(before)
+        activity.cached_tokens += cached
         return ForcedAnswer(
             task=self.job.problem.task,
             problem=self.job.problem.id,
@@ -252,7 +258,6 @@ class _Response:
                 cached = max(cached, chunk.cached_tokens)
                 for token in chunk.token_ids:
                     ids.append(token)
-                    schedule.activity.tokens += 1
                     if in_box and (end := box_end(text := decode(ids))) is not None:
                         return ids, text[:end], cached
         return ids, decode(ids), cached

@@ -1,1 +1,1 @@
-"""Engines: prompt token ids and sampling settings in, a stream of token ids out. `base` holds the Protocol."""
+"""Engines: prompt token ids and sampling settings in, a stream of token ids out (see `base`)."""

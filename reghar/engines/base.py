@@ -53,14 +53,14 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Generates tokens for many requests at once. All methods belong to one asyncio event loop."""
+    """Generates tokens for many requests at once. All methods but `start` belong to one event loop."""
 
     @property
     def info(self) -> EngineInfo:
         """Name, version and arguments of the running engine."""
 
-    async def start(self) -> None:
-        """Loads the model. Raises `EngineError` with one line when that fails."""
+    def start(self) -> None:
+        """Loads the model, before any event loop runs. Raises `EngineError` with one line when that fails."""
 
     def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1

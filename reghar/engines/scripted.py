@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
-from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.engines.base import Chunk, EngineInfo, FinishReason, Sampling
 from reghar.models import Model
 from reghar.seeds import derive_seed
 
@@ -96,7 +96,7 @@ class ScriptedEngine:
         """See `Engine`."""
         return EngineInfo(name="scripted", version="1", host="none", arguments={})
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """See `Engine`."""
 
     async def generate(
@@ -110,8 +110,8 @@ class ScriptedEngine:
         starts = range(0, max(len(ids), 1), interval)
         for start in starts:
             await asyncio.sleep(self._pause)
-            reason = ("stop" if finished else "length") if start == starts[-1] else None
-            yield Chunk(ids[start : start + interval], reason)
+            ended: FinishReason = "stop" if finished else "length"
+            yield Chunk(ids[start : start + interval], ended if start == starts[-1] else None)
 
     async def close(self) -> None:
         """See `Engine`."""

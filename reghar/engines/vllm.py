@@ -46,9 +46,10 @@ class VllmEngine:
             raise EngineError("the vLLM engine has not been started")
         return self._info
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """See `Engine`."""
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         # The event loop may already hold threads (progress, grading): forking would copy their locks.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
@@ -64,11 +65,13 @@ class VllmEngine:
         if current_platform.is_cpu():
             self._use_whole_cpu()
         try:
-            self._engine = await asyncio.to_thread(
-                AsyncLLM.from_engine_args, AsyncEngineArgs(**self._arguments)
-            )
+            # The progress bars of vLLM's loader would tear ours.
+            arguments = {"use_tqdm_on_load": False, **self._arguments}
+            self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         except (RuntimeError, ValueError, TypeError, OSError, AssertionError, ImportError) as error:
-            raise EngineError(f"vLLM cannot load {self._arguments['model']!r}: {_first_line(error)}") from error
+            raise EngineError(
+                f"vLLM cannot load {self._arguments['model']!r}: {_first_line(error)}"
+            ) from error
         self._info = EngineInfo(
             name="vllm",
             version=str(vllm.__version__),
@@ -88,24 +91,12 @@ class VllmEngine:
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
     ) -> AsyncGenerator[Chunk, None]:
         """See `Engine`."""
-        from vllm import SamplingParams, TokensPrompt
-        from vllm.sampling_params import RequestOutputKind
+        from vllm import TokensPrompt
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
 
         stream = self._engine.generate(
             TokensPrompt(prompt_token_ids=list(prompt_ids)),
-            SamplingParams(
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                top_k=sampling.top_k,
-                min_p=sampling.min_p,
-                max_tokens=sampling.max_tokens,
-                seed=sampling.seed,
-                logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
-                detokenize=False,
-                output_kind=RequestOutputKind.DELTA,
-                stream_interval=interval,
-            ),
+            self.sampling_params(sampling, interval),
             request_id=f"reghar-{next(self._numbers)}",
         )
         try:
@@ -115,6 +106,24 @@ class VllmEngine:
                     yield _chunk(output)
         except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"vLLM died while generating: {_first_line(error)}") from error
+
+    def sampling_params(self, sampling: Sampling, interval: int) -> Any:
+        """The settings of one request as vLLM takes them."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            min_p=sampling.min_p,
+            max_tokens=sampling.max_tokens,
+            seed=sampling.seed,
+            logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+            stream_interval=interval,
+        )
 
     async def close(self) -> None:
         """See `Engine`."""

@@ -7,11 +7,12 @@ the two holds traces without answers, which resuming probes: nothing is lost, no
 from __future__ import annotations
 
 import fcntl
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from reghar.errors import InputError
 from reghar.schedule import Done
@@ -21,9 +22,21 @@ from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_a
 from reghar.store.tables import ANSWERS, SCORES, TRACES, answer_row, schemas, score_row, trace_row
 from reghar.traces import Trace
 
-FLUSH_SECONDS = 20.0
+FLUSH_SECONDS = float(os.environ.get("REGHAR_FLUSH_SECONDS", "20"))
 """Finished work waits at most about this long before it is on disk."""
-FLUSH_JOBS = 2000
+FLUSH_TOKENS = 4_000_000
+"""Response tokens in one part at most, or so: reading a part back stays small."""
+
+
+class TraceShape(NamedTuple):
+    """A stored trace without its tokens."""
+
+    task: str
+    problem: str
+    sample: int
+    length: int
+    thinking_length: int
+    finished: bool
 
 
 class RunFolder:
@@ -48,6 +61,7 @@ class RunFolder:
                 f"run folder {str(path)!r} is in use by another process; wait for it or give another --out"
             ) from error
         self._pending: list[Done] = []
+        self._pending_tokens = 0
         self._last_flush = time.monotonic()
 
     def __enter__(self) -> RunFolder:
@@ -110,6 +124,14 @@ class RunFolder:
         part = read_part(part_path(self.path / table, number), self._schemas[table])
         return part.to_pylist() if part is not None else []
 
+    def trace_shapes(self) -> Iterator[TraceShape]:
+        """What decides which answers a stored trace needs, of every stored trace."""
+        for number in part_numbers(self.path / TRACES):
+            path = part_path(self.path / TRACES, number)
+            part = read_part(path, self._schemas[TRACES], list(TraceShape._fields))
+            for row in part.to_pylist() if part is not None else []:
+                yield TraceShape(**row)
+
     def traces(self) -> Iterator[Trace]:
         """Every stored trace, a part at a time."""
         for number in part_numbers(self.path / TRACES):
@@ -121,12 +143,13 @@ class RunFolder:
     def add(self, done: Done) -> int | None:
         """Takes a finished job; returns the number of the answers part if this filled one."""
         self._pending.append(done)
+        self._pending_tokens += len(done.trace.token_ids)
         return self.flush_if_due()
 
     def flush_if_due(self) -> int | None:
         """Writes what waits if it has waited long enough; returns the answers part's number."""
-        due = time.monotonic() - self._last_flush >= FLUSH_SECONDS or len(self._pending) >= FLUSH_JOBS
-        return self.flush() if due else None
+        waited = time.monotonic() - self._last_flush
+        return self.flush() if waited >= FLUSH_SECONDS or self._pending_tokens >= FLUSH_TOKENS else None
 
     def flush(self) -> int | None:
         """Writes what waits; returns the answers part's number, or None if nothing waited."""
@@ -140,7 +163,7 @@ class RunFolder:
             write_part(self.path / TRACES, number, new, self._schemas[TRACES])
         rows = [answer_row(answer) for job in jobs for answer in job.answers]
         write_part(self.path / ANSWERS, number, rows, self._schemas[ANSWERS])
-        self._pending = []
+        self._pending, self._pending_tokens = [], 0
         return number
 
     def unscored_parts(self) -> list[int]:

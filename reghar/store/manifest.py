@@ -27,5 +27,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         _ = manifest["protocol"], manifest["digest"], manifest["model"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{str(file)!r} is not a run's manifest: {error!r}; restore it or run again") from error
+        raise InputError(
+            f"{str(file)!r} is not a run's manifest: {error!r}; restore it or run again"
+        ) from error
     return manifest

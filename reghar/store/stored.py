@@ -109,7 +109,9 @@ class StoredRun:
         """Tokens and seconds that the run took, over all its sessions."""
         import pyarrow.compute as pc
 
-        answers = self._table(ANSWERS, ["forced", "prompt_tokens", "cached_tokens", "dropped_tokens", "token_ids"])
+        answers = self._table(
+            ANSWERS, ["forced", "prompt_tokens", "cached_tokens", "dropped_tokens", "token_ids"]
+        )
         traces = self._table(TRACES, ["length", "prompt_tokens"])
         total = {
             "traces": traces.num_rows,
@@ -163,7 +165,7 @@ def _task_outcomes(
     at = (shapes["problem"].map(place).to_numpy(int), shapes["sample"].to_numpy(int))
 
     def grid(values: pd.Series[Any], dtype: type) -> NDArray[Any]:
-        array = np.zeros(shape, dtype=dtype)
+        array: NDArray[Any] = np.zeros(shape, dtype=dtype)
         array[at] = values.to_numpy(dtype=dtype)
         return array
 

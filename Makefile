@@ -1,0 +1,33 @@
+# `make test` and `make demo` set everything up by themselves, in .venv, and need nothing but Python 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: test demo check setup benchmarks clean
+
+setup: $(READY)
+
+# torch first, with what it needs; then the pinned list without resolving, because the engine's
+# wheel asks for torchvision, torchaudio and torchcodec, which the harness does not need and whose
+# default builds break `transformers` beside a CPU torch.
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $(READY)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest
+
+demo: $(READY)
+	$(BIN)/python -m reghar.demo.show
+
+clean:
+	rm -rf $(VENV) dist build

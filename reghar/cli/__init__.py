@@ -1,0 +1,57 @@
+"""The command line: parse, call, print. Each command is one module with `add_parser`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from reghar import __version__
+from reghar.errors import RegharError
+
+COMMANDS = ("run", "probe", "score", "report", "reg", "frontier", "tasks", "grade")
+"""In the order of `reghar --help`; each is a module of this package."""
+
+EXIT_CODES = """exit codes:
+  0  done
+  1  a check failed
+  2  bad input, or things that must not be compared
+  3  the engine or the disk failed; what was finished is stored
+  130  interrupted; what was finished is stored"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; imports nothing heavy."""
+    parser = argparse.ArgumentParser(
+        prog="reghar",
+        description="Accuracy at every token budget from one generation, and the reasoning efficiency gap.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"reghar {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        import_module(f"reghar.cli.{command}").add_parser(subparsers)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command; returns its exit code. Errors that a user can mend are one line, no traceback."""
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = make_parser().parse_args(words)
+    parsed.command_line = words
+    try:
+        code: int = parsed.handler(parsed)
+        sys.stdout.flush()
+    except RegharError as error:
+        sys.stderr.write(f"reghar: error: {' '.join(str(error).split())}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("reghar: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        # The reader (`head`, a pager) has gone; silence the flush at exit as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code

@@ -1,0 +1,47 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from reghar.errors import InputError
+
+
+def add_include_path(parser: argparse.ArgumentParser) -> None:
+    """`--include-path`, also as lm-eval spells it."""
+    parser.add_argument(
+        "--include-path",
+        "--include_path",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder with task YAML files of your own; may be repeated",
+    )
+
+
+def key_values(entries: list[str], flag: str) -> dict[str, Any]:
+    """`key=value` entries as a dict; a value is read as JSON where it is JSON, else as text."""
+    values: dict[str, Any] = {}
+    for entry in entries:
+        key, equals, text = entry.partition("=")
+        if not equals or not key.strip():
+            raise InputError(f"{flag} takes key=value, not {entry!r}")
+        values[key.strip().replace("-", "_")] = _value(text)
+    return values
+
+
+def _value(text: str) -> Any:
+    lowered = text.strip().lower()
+    if lowered in ("true", "false", "none", "null"):
+        return {"true": True, "false": False}.get(lowered)
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A comma-separated list, empty entries dropped."""
+    return tuple(entry.strip() for entry in text.split(",") if entry.strip())

@@ -1,0 +1,193 @@
+"""`reghar run`: from a model's name to a REG figure."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reghar.cli.options import add_include_path, key_values, names
+from reghar.errors import EngineError, InputError, RunInterruptedError, StorageError
+
+if TYPE_CHECKING:
+    from reghar.plan import Plan, RunSettings
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "run", help="generate traces, force answers at every budget, score, report", description=__doc__
+    )
+    what = parser.add_argument_group("what to run")
+    what.add_argument("--model", help="folder, hub name, or demo:NAME")
+    what.add_argument("--revision", help="revision of a hub model")
+    what.add_argument("--tasks", help="comma-separated names; see `reghar tasks list`")
+    add_include_path(parser)
+    what.add_argument("--data-dir", metavar="DIR", help="read DIR/<task>.jsonl[.gz] instead of the hub")
+    what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of each task")
+    what.add_argument(
+        "--samples", default="32", metavar="N", help="samples a problem: 32, or aime24=32,gsm8k=4"
+    )
+    what.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
+
+    curve = parser.add_argument_group("the curve")
+    curve.add_argument(
+        "--budgets", default="reg", help="reg, reg-32k, exp:N, linear:N or a list of tokens (default reg)"
+    )
+    curve.add_argument("--budget-counts", choices=("response", "thinking"), default="response")
+    curve.add_argument("--max-tokens", type=int, metavar="N", help="most tokens a trace (default 32768)")
+    curve.add_argument("--probe", metavar="NAME", help="reo-rl (default), final-answer, s1 or summary")
+    curve.add_argument(
+        "--probe-text", metavar="TEXT", help="a probe of your own; {close_thinking} is filled in"
+    )
+    curve.add_argument("--probe-temperature", type=float, metavar="T", help="default: the traces' own")
+    curve.add_argument("--max-answer-tokens", type=int, metavar="N", help="default 64; 1024 without a box")
+    curve.add_argument("--frontier", default="auto", help="auto (default), a name, a file, or none")
+    curve.add_argument(
+        "--interval",
+        choices=("problems", "samples"),
+        default="problems",
+        help="bootstrap over problems (default), or over samples of these fixed problems",
+    )
+
+    sampling = parser.add_argument_group("sampling and prompt")
+    sampling.add_argument("--temperature", type=float, default=0.6)
+    sampling.add_argument("--top-p", type=float, default=0.95)
+    sampling.add_argument("--top-k", type=int, default=0)
+    sampling.add_argument("--min-p", type=float, default=0.0)
+    sampling.add_argument("--system-prompt", metavar="TEXT")
+    sampling.add_argument(
+        "--chat-template-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="reaches the chat template, such as enable_thinking=false; may be repeated",
+    )
+    sampling.add_argument(
+        "--thinking-delimiters",
+        nargs=2,
+        metavar=("OPEN", "CLOSE"),
+        help="of the thinking block; found from the tokenizer by default",
+    )
+
+    engine = parser.add_argument_group("engine and output")
+    engine.add_argument(
+        "--engine",
+        choices=("vllm", "scripted"),
+        default="vllm",
+        help="scripted is a stand-in without a model, for trying out",
+    )
+    engine.add_argument(
+        "--engine-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any argument of vLLM's engine, such as tensor_parallel_size=2; may be repeated",
+    )
+    engine.add_argument(
+        "--concurrency", type=int, default=64, metavar="N", help="traces in flight (default 64)"
+    )
+    engine.add_argument(
+        "--out", metavar="DIR", help="run folder (default: results/<model>-<digest>-seed<seed>)"
+    )
+    engine.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
+    engine.add_argument("--dry-run", action="store_true", help="check and count everything, load no engine")
+    parser.set_defaults(handler=handle)
+
+
+def settings_from(arguments: argparse.Namespace) -> RunSettings:
+    """The settings behind the flags. Raises `InputError`."""
+    from reghar.engines.scripted import SCRIPTED_MODEL
+    from reghar.plan import RunSettings
+
+    model = arguments.model or (SCRIPTED_MODEL if arguments.engine == "scripted" else None)
+    if model is None:
+        raise InputError("--model is missing; give a folder, a hub name, or demo:NAME")
+    if arguments.tasks is None:
+        raise InputError("--tasks is missing; `reghar tasks list` shows them")
+    return RunSettings(
+        model=model,
+        revision=arguments.revision,
+        tasks=tuple(name.removeprefix("reghar_") for name in names(arguments.tasks)),
+        include_paths=tuple(arguments.include_path),
+        data_dir=arguments.data_dir,
+        limit=arguments.limit,
+        samples=arguments.samples,
+        budgets=arguments.budgets,
+        budget_counts=arguments.budget_counts,
+        max_tokens=arguments.max_tokens,
+        temperature=arguments.temperature,
+        top_p=arguments.top_p,
+        top_k=arguments.top_k,
+        min_p=arguments.min_p,
+        seed=arguments.seed,
+        probe=arguments.probe,
+        probe_text=arguments.probe_text,
+        probe_temperature=arguments.probe_temperature,
+        max_answer_tokens=arguments.max_answer_tokens,
+        system_prompt=arguments.system_prompt,
+        chat_template_arguments=key_values(arguments.chat_template_arg, "--chat-template-arg"),
+        thinking=tuple(arguments.thinking_delimiters) if arguments.thinking_delimiters else None,
+        frontier=arguments.frontier,
+        interval=arguments.interval,
+        engine=arguments.engine,
+        engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),
+        concurrency=arguments.concurrency,
+    )
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Plans, runs and reports."""
+    from rich.console import Console
+
+    from reghar.dry_run import dry_run_table
+    from reghar.plan import make_plan, output_folder
+
+    plan = make_plan(settings_from(arguments))
+    path = Path(arguments.out) if arguments.out else output_folder(plan)
+    console = Console()
+    if arguments.dry_run:
+        console.print(dry_run_table(plan))
+        return 0
+    resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
+    return run_and_report(plan, path, resume=arguments.resume, resume_command=resume)
+
+
+def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str) -> int:
+    """Does the run, writes its report and shows the table; says how to go on where it stops."""
+    from rich.console import Console
+
+    from reghar.pipeline import execute
+
+    errors = Console(stderr=True)
+    for note in plan.notes:
+        errors.print(f"note: {note}", markup=False, highlight=False)
+    try:
+        notes = execute(plan, path, resume=resume, console=errors)
+    except (RunInterruptedError, EngineError, StorageError):
+        sys.stderr.write(f"what is finished is stored in {path}; go on with: {resume_command}\n")
+        raise
+    for note in notes:
+        errors.print(f"note: {note}", markup=False, highlight=False)
+    return report_run(path)
+
+
+def report_run(path: Path) -> int:
+    """Writes the report of a stored run and shows its table."""
+    from rich.console import Console
+
+    from reghar.report import terminal
+    from reghar.report.build import build_report
+    from reghar.report.write import write_report
+    from reghar.store import load_run
+
+    run = load_run(path)
+    report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
+    Console().print(terminal.summary(report, write_report(report, path)))
+    return 0
+
+
+def _without_resume(command_line: list[str]) -> list[str]:
+    return [word for word in command_line if word != "--resume"]

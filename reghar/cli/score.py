@@ -1,0 +1,24 @@
+"""`reghar score`: grades the stored answers of a run again, and writes its report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "score", help="grade stored answers again, without an engine", description=__doc__
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a run")
+    parser.set_defaults(handler=handle)
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Grades, then reports."""
+    from reghar.cli.run import report_run
+    from reghar.rescore import rescore
+
+    rescore(arguments.run)
+    return report_run(arguments.run)

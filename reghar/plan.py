@@ -1,0 +1,300 @@
+"""The plan of a run: everything that can be checked and counted before an engine loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reghar.budgets import parse_budgets
+from reghar.engines.scripted import SCRIPTED_MODEL, scripted_model
+from reghar.errors import InputError
+from reghar.models import Model, load_model
+from reghar.probes import Probe, make_probe
+from reghar.prompts import PromptFormat
+from reghar.protocol import (
+    BudgetCounts,
+    ProbeProtocol,
+    PromptProtocol,
+    Protocol,
+    SamplingProtocol,
+    TaskProtocol,
+)
+from reghar.report.reference import choose_reference
+from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
+from reghar.thinking import Delimiters, find_delimiters
+
+DEFAULT_MAX_TOKENS = 32_768
+DEFAULT_SAMPLES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What a user asks for, a field a flag of `reghar run`; stored in `run.json`."""
+
+    model: str
+    revision: str | None = None
+    tasks: tuple[str, ...]
+    include_paths: tuple[str, ...] = ()
+    data_dir: str | None = None
+    limit: int | None = None
+    """Only the first problems of each task."""
+    samples: str = str(DEFAULT_SAMPLES)
+    """A number, or `task=number,...`."""
+    budgets: str = "reg"
+    """See `reghar.budgets.parse_budgets`."""
+    budget_counts: BudgetCounts = "response"
+    max_tokens: int | None = None
+    """Most tokens a trace; None for 32,768, or what the context allows."""
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int = 0
+    probe: str | None = None
+    probe_text: str | None = None
+    probe_temperature: float | None = None
+    max_answer_tokens: int | None = None
+    system_prompt: str | None = None
+    chat_template_arguments: dict[str, Any] = field(default_factory=dict)
+    thinking: tuple[str, str] | None = None
+    """Delimiters of the thinking block; None finds them."""
+    frontier: str = "auto"
+    interval: str = "problems"
+    engine: str = "vllm"
+    engine_arguments: dict[str, Any] = field(default_factory=dict)
+    concurrency: int = 64
+    """Traces in flight at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked run."""
+
+    settings: RunSettings
+    model: Model
+    tasks: dict[str, Task]
+    problems: dict[str, list[Problem]]
+    prompt: PromptFormat
+    delimiters: Delimiters | None
+    probe: Probe
+    protocol: Protocol
+    longest_prompt: int
+    """Tokens."""
+    notes: tuple[str, ...]
+    """What a reader of the run has to know."""
+
+    def pairs(self) -> Iterator[tuple[Problem, int]]:
+        """Every (problem, sample), tasks, problems and samples interleaved so that the batch stays full."""
+        samples = {name: self.protocol.tasks[name].samples for name in self.tasks}
+        for sample in range(max(samples.values())):
+            for name, problems in self.problems.items():
+                if sample < samples[name]:
+                    for problem in problems:
+                        yield problem, sample
+
+    @property
+    def trace_count(self) -> int:
+        """(problem, sample) pairs of all tasks."""
+        return sum(len(self.problems[name]) * self.protocol.tasks[name].samples for name in self.tasks)
+
+    @property
+    def context_needed(self) -> int:
+        """Tokens that the longest request can take, prompt and response together."""
+        most = self.protocol.sampling.max_tokens
+        return self.longest_prompt + max(most, self.protocol.budgets[-1] + self._answer_room)
+
+    @property
+    def _answer_room(self) -> int:
+        return probe_room(self.probe, self.model, self.delimiters)
+
+
+def make_plan(settings: RunSettings) -> Plan:
+    """Checks the settings against tasks, data and model. Raises `InputError`; loads no engine."""
+    _check_numbers(settings)
+    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens)
+    budgets = parse_budgets(settings.budgets, settings.max_tokens)
+    tasks = _load_tasks(settings)
+    samples = parse_samples(settings.samples, tuple(tasks))
+    problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
+    model = _load_model(settings)
+    prompt = PromptFormat(
+        tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
+    )
+    delimiters = find_delimiters(model.tokenizer, settings.thinking)
+    longest = max(len(prompt.encode(p.question)) for each in problems.values() for p in each)
+    max_tokens, notes = _fit_context(settings, model, longest, budgets, probe_room(probe, model, delimiters))
+    if prompt.is_plain:
+        notes.append("the model has no chat template: questions are asked as plain text, without one")
+    protocol = Protocol(
+        tasks={
+            name: _task_protocol(task, problems[name], samples[name], settings)
+            for name, task in tasks.items()
+        },
+        budgets=budgets,
+        budget_counts=settings.budget_counts,
+        sampling=SamplingProtocol(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=max_tokens,
+        ),
+        probe=ProbeProtocol(
+            name=probe.name,
+            text=probe.text,
+            temperature=settings.temperature
+            if settings.probe_temperature is None
+            else settings.probe_temperature,
+            max_answer_tokens=probe.max_answer_tokens,
+        ),
+        prompt=PromptProtocol(
+            template=prompt.template,
+            system=settings.system_prompt,
+            arguments=settings.chat_template_arguments,
+            thinking=(delimiters.open, delimiters.close) if delimiters else None,
+        ),
+        grader=grader_version(),
+    )
+    choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
+    return Plan(
+        settings=settings,
+        model=model,
+        tasks=tasks,
+        problems=problems,
+        prompt=prompt,
+        delimiters=delimiters,
+        probe=probe,
+        protocol=protocol,
+        longest_prompt=longest,
+        notes=tuple(notes),
+    )
+
+
+def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:
+    """Samples by task from `32` or `aime24=32,math500=4`; a task not named there gets the default, 32."""
+    if "=" not in text:
+        return dict.fromkeys(tasks, _positive(text, "--samples"))
+    samples = dict.fromkeys(tasks, DEFAULT_SAMPLES)
+    for entry in text.split(","):
+        name, _, number = entry.partition("=")
+        name = name.strip().removeprefix("reghar_")
+        if name not in samples:
+            raise InputError(f"--samples names task {name!r}, which is not run; run are {', '.join(tasks)}")
+        samples[name] = _positive(number, f"--samples {name}")
+    return samples
+
+
+def probe_room(probe: Probe, model: Model, delimiters: Delimiters | None) -> int:
+    """Most tokens that a probe and its answer add to a cut trace."""
+    text = probe.render(delimiters, thinking_open=True)
+    return len(model.tokenizer.encode_text(text)) + probe.max_answer_tokens
+
+
+def _positive(text: str, flag: str) -> int:
+    if not re.fullmatch(r"\s*\d+\s*", text) or int(text) < 1:
+        raise InputError(f"{flag} must be a whole number of at least 1, not {text.strip()!r}")
+    return int(text)
+
+
+def _check_numbers(settings: RunSettings) -> None:
+    checks: list[tuple[bool, str]] = [
+        (not settings.tasks, "--tasks is empty; see `reghar tasks list`"),
+        (settings.temperature < 0, f"--temperature must be at least 0, not {settings.temperature}"),
+        (not 0 < settings.top_p <= 1, f"--top-p must be in (0, 1], not {settings.top_p}"),
+        (settings.top_k < 0, f"--top-k must be at least 0, not {settings.top_k}"),
+        (not 0 <= settings.min_p <= 1, f"--min-p must be in [0, 1], not {settings.min_p}"),
+        (
+            settings.probe_temperature is not None and settings.probe_temperature < 0,
+            f"--probe-temperature must be at least 0, not {settings.probe_temperature}",
+        ),
+        (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
+        (
+            settings.limit is not None and settings.limit < 1,
+            f"--limit must be at least 1, not {settings.limit}",
+        ),
+        (
+            settings.max_tokens is not None and settings.max_tokens < 1,
+            f"--max-tokens must be at least 1, not {settings.max_tokens}",
+        ),
+        (
+            len(set(settings.tasks)) < len(settings.tasks),
+            f"--tasks names a task twice: {','.join(settings.tasks)}",
+        ),
+    ]
+    for wrong, message in checks:
+        if wrong:
+            raise InputError(message)
+
+
+def _load_tasks(settings: RunSettings) -> dict[str, Task]:
+    tasks = [load_task(name, settings.include_paths) for name in settings.tasks]
+    return {task.name: task for task in tasks}
+
+
+def _load_model(settings: RunSettings) -> Model:
+    if settings.engine == "scripted":
+        return scripted_model()
+    if settings.model == SCRIPTED_MODEL:
+        raise InputError("model 'scripted' runs on --engine scripted only")
+    return load_model(settings.model, settings.revision)
+
+
+def _fit_context(
+    settings: RunSettings, model: Model, longest_prompt: int, budgets: tuple[int, ...], room: int
+) -> tuple[int, list[str]]:
+    """The most tokens a trace may have, and notes. Raises `InputError`, naming the number to change."""
+    asked = DEFAULT_MAX_TOKENS if settings.max_tokens is None else settings.max_tokens
+    if budgets[-1] > asked:
+        raise InputError(
+            f"largest budget {budgets[-1]} exceeds --max-tokens {asked}; raise it or cut the budgets"
+        )
+    context = settings.engine_arguments.get("max_model_len") or model.context_length
+    if context is None:
+        return asked, []
+    context = int(str(context))
+    needed = longest_prompt + budgets[-1] + room
+    if needed > context:
+        raise InputError(
+            f"context too short: prompt {longest_prompt} + largest budget {budgets[-1]} "
+            f"+ probe and answer {room} = {needed} tokens, but the context holds {context}; "
+            f"lower the largest budget to {max(0, context - longest_prompt - room)}"
+            " or raise --engine-arg max_model_len"
+        )
+    allowed = context - longest_prompt
+    if allowed >= asked:
+        return asked, []
+    return allowed, [f"max_tokens is {allowed}, not {asked}: the context holds {context} tokens"]
+
+
+def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: RunSettings) -> TaskProtocol:
+    from reghar.grading import DEFAULT_TOLERANCE
+
+    whole = problems if settings.limit is None else load_problems(task, settings.data_dir)
+    return TaskProtocol(
+        version=task.version,
+        kind=task.answer.kind,
+        tolerance=DEFAULT_TOLERANCE if task.answer.tolerance is None else task.answer.tolerance,
+        fallback=task.answer.fallback,
+        problem_ids=tuple(problem.id for problem in problems),
+        problems_sha256=problems_digest(problems),
+        of_problems=len(whole),
+        samples=samples,
+    )
+
+
+def grader_version() -> str:
+    """Version of the grading rules and of the library that does the mathematics."""
+    from importlib.metadata import version
+
+    from reghar.grading import GRADER_VERSION
+
+    return f"{GRADER_VERSION} (math-verify {version('math-verify')})"
+
+
+def output_folder(plan: Plan) -> Path:
+    """Where a run goes by default: found again by `--resume` with the same flags."""
+    model = re.sub(r"[^\w.-]+", "-", plan.settings.model).strip("-.")[-60:] or "model"
+    return Path("results") / f"{model}-{plan.protocol.digest[:8]}-seed{plan.settings.seed}"

@@ -1,0 +1,243 @@
+"""The schedule against engines whose every token is known."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+import pytest
+
+from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.engines.scripted import ByteTokenizer, ScriptedEngine, scripted_model
+from reghar.errors import EngineError
+from reghar.probes import Probe, make_probe
+from reghar.prompts import PromptFormat
+from reghar.protocol import SamplingProtocol
+from reghar.schedule import Activity, Done, Job, Schedule
+from reghar.tasks import Problem
+from reghar.thinking import find_delimiters
+
+TOKENIZER = ByteTokenizer()
+QUESTION = Problem(task="t", id="p", question="What is it?", gold=("42",), choices=())
+
+
+class FixedEngine:
+    """Answers traces and probes with given texts or ids, and remembers every request."""
+
+    def __init__(self, trace: str | list[int], answer: str = "7}") -> None:
+        self.trace = trace if isinstance(trace, list) else TOKENIZER.encode_text(trace)
+        self.answer = TOKENIZER.encode_text(answer)
+        self.requests: list[tuple[list[int], Sampling]] = []
+        self.tokens_out = 0
+        self.traces_in_flight = self.most_in_flight = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        return EngineInfo(name="fixed", version="0", host="none", arguments={})
+
+    def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+    ) -> AsyncGenerator[Chunk, None]:
+        self.requests.append((list(prompt_ids), sampling))
+        is_probe = TOKENIZER.decode(prompt_ids).endswith(("boxed{", "\n\n"))
+        ids = self.answer if is_probe else self.trace
+        reason = "stop" if len(ids) <= sampling.max_tokens else "length"
+        ids = ids[: sampling.max_tokens]
+        self.traces_in_flight += not is_probe
+        self.most_in_flight = max(self.most_in_flight, self.traces_in_flight)
+        try:
+            for start in range(0, len(ids), interval):
+                await asyncio.sleep(0)
+                self.tokens_out += len(ids[start : start + interval])
+                last = start + interval >= len(ids)
+                yield Chunk(ids[start : start + interval], reason if last else None, cached_tokens=3)
+        finally:
+            self.traces_in_flight -= not is_probe
+
+
+def schedule(
+    engine: FixedEngine | ScriptedEngine,
+    *,
+    max_tokens: int = 1000,
+    probe: Probe | None = None,
+    counts: str = "response",
+    probe_temperature: float = 0.6,
+) -> Schedule:
+    return Schedule(
+        engine=engine,
+        model=scripted_model(),
+        prompt=PromptFormat(tokenizer=TOKENIZER),
+        delimiters=find_delimiters(TOKENIZER),
+        sampling=SamplingProtocol(temperature=0.6, top_p=0.95, top_k=0, min_p=0.0, max_tokens=max_tokens),
+        budget_counts=counts,
+        probe=probe or make_probe("final-answer", None, None),
+        probe_temperature=probe_temperature,
+        run_seed=0,
+        activities={"t": Activity()},
+    )
+
+
+def do(plan: Schedule, *budgets: int) -> Done:
+    return asyncio.run(plan.do(Job(problem=QUESTION, sample=0, budgets=budgets)))
+
+
+def probe_prompts(engine: FixedEngine) -> list[list[int]]:
+    return [prompt for prompt, _ in engine.requests[1:]]
+
+
+def test_every_cut_is_exact_on_token_ids() -> None:
+    engine = FixedEngine("<think>" + "ab" * 20 + "</think>\\boxed{1}")
+    done = do(schedule(engine), 0, 1, 5, 40, 1000)
+    prompt = PromptFormat(tokenizer=TOKENIZER).encode(QUESTION.question)
+    tail = TOKENIZER.encode_text("\n\nFinal Answer: \\boxed{")
+    assert sorted(probe_prompts(engine)) == sorted(
+        prompt + engine.trace[:cut] + tail for cut in (0, 1, 5, 40)
+    )
+    assert done.trace.token_ids == tuple(engine.trace)
+    assert [a.budget for a in done.answers] == [0, 1, 5, 40, None]
+
+
+def test_the_trace_is_generated_once_and_budgets_beyond_it_cost_nothing() -> None:
+    engine = FixedEngine("<think>" + "a" * 98 + "</think>")
+    length = len(engine.trace)
+    done = do(schedule(engine), length - 1, length, length + 1)
+    assert len(engine.requests) == 2
+    assert [a.budget for a in done.answers] == [length - 1, None]
+
+
+def test_a_trace_that_hit_max_tokens_is_forced_at_every_budget() -> None:
+    engine = FixedEngine("<think>" + "a" * 200)
+    done = do(schedule(engine, max_tokens=50), 0, 49, 50)
+    assert not done.trace.finished
+    assert len(done.trace.token_ids) == 50
+    assert [a.budget for a in done.answers] == [0, 49, 50, None]
+    assert done.answers[-1].text is None, "its thinking never closed"
+
+
+def test_probes_go_out_while_the_trace_runs() -> None:
+    engine = FixedEngine("<think>" + "a" * 400)
+    sent_at: list[int] = []
+    generate = engine.generate
+
+    def watch(ids: Sequence[int], sampling: Sampling, *, interval: int = 1) -> AsyncGenerator[Chunk, None]:
+        sent_at.append(engine.tokens_out)
+        return generate(ids, sampling, interval=interval)
+
+    engine.generate = watch  # type: ignore[method-assign]
+    do(schedule(engine, max_tokens=400), 0, 64, 128, 256)
+    assert sent_at[0] == 0
+    assert all(at < 400 for at in sent_at[1:]), sent_at
+
+
+def test_an_answer_ends_at_the_brace_that_closes_the_box() -> None:
+    engine = FixedEngine("<think>aaaa</think>b", answer="\\frac{1}{2}} and then it rambles on")
+    done = do(schedule(engine), 2)
+    answer = done.answers[0]
+    assert answer.text == "\\frac{1}{2}}"
+    assert TOKENIZER.decode(answer.token_ids) == answer.text
+    assert engine.tokens_out <= len(engine.trace) + len(answer.token_ids) + 1, "the request was ended there"
+
+
+def test_an_answer_that_never_closes_is_kept_whole_and_bounded() -> None:
+    engine = FixedEngine("<think>aaaa", answer="1{" * 100)
+    done = do(schedule(engine, probe=make_probe("final-answer", None, 9)), 2)
+    assert len(done.answers[0].token_ids) == 9
+    assert done.answers[0].text == "1{1{1{1{1"
+
+
+def test_thinking_is_closed_only_where_it_is_open() -> None:
+    engine = FixedEngine("<think>ab</think>cdefgh")
+    do(schedule(engine, probe=make_probe("s1", None, None)), 0, 2, 3, 4, 6)
+    closings = [prompt.count(TOKENIZER.encode_text("</think>")[0]) for prompt in probe_prompts(engine)]
+    assert closings == [0, 1, 1, 1, 1], "0: not yet opened; 2, 3: closed by the probe; 4, 6: by the model"
+
+
+def test_the_summary_probe_is_graded_like_a_natural_answer() -> None:
+    engine = FixedEngine("<think>ab</think>It is \\boxed{5}.", answer="So \\boxed{5}")
+    done = do(schedule(engine, probe=make_probe("summary", None, None)), 2, 12)
+    assert done.answers[0].text == "\n\nSo \\boxed{5}"
+    assert done.answers[1].text == "It is \\b\n\nSo \\boxed{5}"
+    assert done.answers[-1].text == "It is \\boxed{5}."
+
+
+def test_budgets_of_thinking_tokens() -> None:
+    engine = FixedEngine("<think>abcdef</think>answer")
+    done = do(schedule(engine, counts="thinking"), 0, 3, 6, 9)
+    prompt = PromptFormat(tokenizer=TOKENIZER).encode(QUESTION.question)
+    tail = TOKENIZER.encode_text("\n\nFinal Answer: \\boxed{")
+    kept = [len(p) - len(prompt) - len(tail) for p in probe_prompts(engine)]
+    assert kept == [1, 4], "the opening delimiter and 0 or 3 tokens inside the block"
+    assert [a.budget for a in done.answers] == [0, 3, None]
+
+
+def test_ids_that_the_engine_would_refuse_are_dropped_and_counted() -> None:
+    engine = FixedEngine([1, 100, 5000, 101, 6000, 102, 103])
+    done = do(schedule(engine), 6)
+    vocabulary = scripted_model().vocabulary_size
+    assert max(probe_prompts(engine)[0]) < vocabulary
+    assert done.answers[0].dropped_tokens == 2
+    assert done.trace.token_ids == tuple(engine.trace), "the trace itself is stored as it came"
+
+
+def test_probe_seed_and_temperature() -> None:
+    engine = FixedEngine("<think>" + "a" * 50)
+    do(schedule(engine, probe_temperature=0.0), 1, 2)
+    trace, *probes = [sampling for _, sampling in engine.requests]
+    assert trace.temperature == 0.6
+    assert [p.temperature for p in probes] == [0.0, 0.0]
+    assert len({trace.seed, *(p.seed for p in probes)}) == 3
+
+
+def test_stored_traces_are_probed_without_being_generated_again() -> None:
+    engine = FixedEngine("<think>" + "a" * 50 + "</think>b")
+    first = do(schedule(engine), 1, 20, 40)
+    again = FixedEngine("never asked for")
+    job = Job(problem=QUESTION, sample=0, budgets=(1, 20, 40), trace=first.trace)
+    second = asyncio.run(schedule(again).do(job))
+    assert [prompt for prompt, _ in again.requests] != []
+    assert sorted(p for p, _ in again.requests) == sorted(probe_prompts(engine))
+    assert len(again.requests[0][0]) == max(len(p) for p, _ in again.requests), "longest prefix first"
+    assert sorted(second.answers, key=str) == sorted(first.answers, key=str)
+    assert not second.is_new
+
+
+def jobs(count: int) -> list[Job]:
+    return [Job(problem=QUESTION, sample=i, budgets=(8, 32)) for i in range(count)]
+
+
+def test_concurrency_is_bounded_and_every_job_done_once() -> None:
+    engine = FixedEngine("<think>" + "a" * 50)
+    finished: list[Done] = []
+    asyncio.run(schedule(engine).run(jobs(40), 5, finished.append))
+    assert sorted(done.trace.sample for done in finished) == list(range(40))
+    assert engine.most_in_flight == 5
+
+
+def test_results_do_not_depend_on_order_or_concurrency() -> None:
+    def outcome(concurrency: int, order: Callable[[list[Job]], list[Job]]) -> list[Done]:
+        finished: list[Done] = []
+        plan = schedule(ScriptedEngine())
+        asyncio.run(plan.run(order(jobs(12)), concurrency, finished.append))
+        return sorted(finished, key=lambda done: done.trace.sample)
+
+    assert outcome(1, list) == outcome(7, lambda all_jobs: all_jobs[::-1])
+
+
+def test_a_dying_engine_is_reported_as_it_is_and_leaves_no_task_behind() -> None:
+    class Dying(FixedEngine):
+        async def generate(
+            self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        ) -> AsyncGenerator[Chunk, None]:
+            async for chunk in super().generate(prompt_ids, sampling, interval=interval):
+                if len(self.requests) > 6:
+                    raise EngineError("the engine died")
+                yield chunk
+
+    async def run() -> int:
+        with pytest.raises(EngineError, match="the engine died"):
+            await schedule(Dying("<think>" + "a" * 99)).run(jobs(9), 3, lambda _: None)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(run()) == 1
