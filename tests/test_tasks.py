@@ -99,6 +99,11 @@ def test_groups_and_templates_are_no_tasks(tmp_path: Path) -> None:
     assert {task.name for task in list_tasks([tmp_path])} == {task.name for task in list_tasks()}
 
 
+def test_tasks_that_generate_nothing_are_not_listed(tmp_path: Path) -> None:
+    write(tmp_path, "task: mine\noutput_type: multiple_choice\n")
+    assert "mine" not in {task.name for task in list_tasks([tmp_path])}
+
+
 def test_include_merges_and_own_keys_win(tmp_path: Path) -> None:
     write(tmp_path, "doc_to_text: theirs\ntest_split: train\n", "_base")
     write(tmp_path, "include: _base\ntask: mine\ndoc_to_text: ours\n")

@@ -11,7 +11,7 @@ from typing import Any
 from reghar.data import data_dir
 from reghar.errors import InputError
 from reghar.tasks.config import read_config
-from reghar.tasks.task import Task, short_name, task_from_config
+from reghar.tasks.task import Task, generates, short_name, task_from_config
 
 _SKIPPED_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
 
@@ -33,9 +33,12 @@ def load_task(name: str, include_paths: Iterable[str | Path] = ()) -> Task:
 
 
 def list_tasks(include_paths: Iterable[str | Path] = ()) -> list[Task]:
-    """All tasks by name, those in `include_paths` among them. Raises InputError for a broken file."""
-    found = _find(include_paths)
-    return [task_from_config(config, path) for _, (path, config) in sorted(found.items())]
+    """All tasks that generate, by name, those in `include_paths` among them.
+
+    Raises InputError for a broken file. lm-eval's tasks that only score given choices are left out.
+    """
+    found = sorted(_find(include_paths).items())
+    return [task_from_config(config, path) for _, (path, config) in found if generates(config)]
 
 
 def _find(include_paths: Iterable[str | Path]) -> dict[str, tuple[Path, Mapping[str, Any]]]:

@@ -64,6 +64,10 @@ def _load_file(path: Path) -> ModuleType:
     return module
 
 
+# The C parser where PyYAML has it, as in lm-eval: a folder of its tasks holds ten thousand files.
+_SafeLoader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def read_config(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The mapping in a task YAML, the files that it includes merged under it (its own keys win).
 
@@ -81,7 +85,7 @@ def read_config(path: Path, including: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    class Loader(yaml.SafeLoader):
+    class Loader(_SafeLoader):  # type: ignore[misc,valid-type]
         """A loader of its own for each file, since `!function` depends on the file's folder."""
 
     def function(loader: yaml.SafeLoader, node: yaml.Node) -> FunctionReference:

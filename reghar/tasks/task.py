@@ -103,6 +103,11 @@ def short_name(name: str) -> str:
     return name.removeprefix(PREFIX)
 
 
+def generates(config: Mapping[str, Any]) -> bool:
+    """True for a task whose answers the model writes; lm-eval knows others."""
+    return bool(config.get("output_type", "generate_until") == "generate_until")
+
+
 def read_task(path: Path) -> Task:
     """The task in a YAML file. Raises InputError, one line, where the file does not describe one."""
     return task_from_config(read_config(path), path)
@@ -112,10 +117,9 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
     """The task in a YAML's mapping (see `read_task`)."""
     if not isinstance(config.get("task"), str):
         raise InputError(f"the task file {path} has no `task: NAME`")
-    output = config.get("output_type", "generate_until")
-    if output != "generate_until":
+    if not generates(config):
         raise InputError(
-            f"{path}: output_type {output!r} generates no reasoning: only generate_until can be run"
+            f"{path}: output_type {config['output_type']!r} generates nothing: only generate_until can be run"
         )
     metadata = config.get("metadata") or {}
     settings = _read_metadata(metadata, path)
