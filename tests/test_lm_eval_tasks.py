@@ -75,10 +75,18 @@ def lm_eval(*arguments: str, cwd: Path) -> str:
     return result.stdout
 
 
-def test_validate_finds_all_eight(tmp_path: Path) -> None:
+def test_validate_finds_all_eight(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The entry point of the command `lm_eval`, without a process of its own: it takes seconds to start."""
+    from lm_eval.__main__ import cli_evaluate
+
     names = ",".join(f"reghar_{name}" for name in NAMES)
-    printed = lm_eval("validate", "--tasks", names, "--include_path", str(data_dir("tasks")), cwd=tmp_path)
-    assert "All tasks found and valid" in printed
+    monkeypatch.setattr(
+        sys, "argv", ["lm_eval", "validate", "--tasks", names, "--include_path", str(data_dir("tasks"))]
+    )
+    cli_evaluate()
+    assert "All tasks found and valid" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -189,3 +197,52 @@ def test_one_response(document: dict[str, Any], response: str, measure: str | No
     measures = process_results(document, [response])
     assert set(measures) == {"accuracy_full", "no_answer", "not_graded"}
     assert {name for name, value in measures.items() if value} == ({measure} if measure else set())
+
+
+def test_the_example_of_the_readme(tmp_path: Path) -> None:
+    readme = (data_dir("tasks") / "README.md").read_text(encoding="utf-8")
+    task, rows = (
+        readme.partition(f"```{language}\n")[2].partition("```")[0] for language in ("yaml", "json")
+    )
+    (tmp_path / "sums.yaml").write_text(task)
+    (tmp_path / "sums-questions.jsonl").write_text(rows)
+    from lm_eval.tasks import TaskManager
+
+    ours = load_problems(load_task("sums", [tmp_path]))
+    [theirs] = (
+        TaskManager(include_path=str(tmp_path), include_defaults=False).load(["sums"])["tasks"].values()
+    )
+    assert [problem.gold for problem in ours] == [("42",), ("29",)]
+    assert [theirs.doc_to_text(document) for document in theirs.eval_docs] == [p.question for p in ours]
+    measures = [theirs.process_results(document, ["\\boxed{42}"]) for document in theirs.eval_docs]
+    assert [measure["accuracy_full"] for measure in measures] == [1.0, 0.0]
+
+
+GENERATED_TASK = """
+include: {shared}
+task: made
+custom_dataset: !function made.rows
+metadata: {{version: 3, count: 4}}
+"""
+
+GENERATOR = """
+import datasets
+
+def rows(count, **metadata):
+    made = [{"id": f"made-{i}", "problem": f"What is {i} + 1?", "answer": str(i + 1)} for i in range(count)]
+    return datasets.DatasetDict({"test": datasets.Dataset.from_list(made)})
+"""
+
+
+def test_a_generated_task_in_both(tmp_path: Path) -> None:
+    from lm_eval.tasks import TaskManager
+
+    (tmp_path / "made.yaml").write_text(GENERATED_TASK.format(shared=data_dir("tasks") / "_task_yaml"))
+    (tmp_path / "made.py").write_text(GENERATOR)
+    ours = load_problems(load_task("made", [tmp_path]))
+    [theirs] = (
+        TaskManager(include_path=str(tmp_path), include_defaults=False).load(["made"])["tasks"].values()
+    )
+    assert [problem.gold for problem in ours] == [("1",), ("2",), ("3",), ("4",)]
+    assert [theirs.doc_to_text(document) for document in theirs.eval_docs] == [p.question for p in ours]
+    assert theirs.process_results(theirs.eval_docs[2], ["\\boxed{3}"])["accuracy_full"] == 1.0
