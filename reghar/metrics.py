@@ -165,7 +165,8 @@ def wasted_tokens(budgets: ArrayLike, accuracy: ArrayLike, frontier: ArrayLike) 
 
     def tokens(curve: Array) -> Array:
         reached = np.array([float(tokens_to_reach(x, curve, level)) for level in middles])
-        return np.minimum(reached, x[-1])
+        clipped: Array = np.minimum(reached, x[-1])
+        return clipped
 
     return float((tokens(y) - tokens(best)) @ np.diff(edges))
 
