@@ -13,7 +13,7 @@ import pytest
 
 from reghar.data import data_dir
 from reghar.tasks import load_problems, load_task
-from reghar.tasks.lm_eval_hooks import process_results
+from reghar.tasks.lm_eval_hooks import problems, process_results
 
 NAMES = ("aime24", "aime25", "amc23", "math500", "minerva_math", "gpqa_diamond", "gsm8k", "olympiadbench")
 
@@ -100,6 +100,16 @@ def test_questions_and_golds_are_those_of_reghar(name: str, shared: Path) -> Non
     assert [document["gold"] for document in documents] == [list(p.gold) for p in problems]
     assert [document["id"] for document in documents] == [p.id for p in problems]
     assert str(task.VERSION) == load_task(name).version
+
+
+def test_rows_of_several_types_make_a_table(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "problem": "1?", "answer": 1, "note": 5},
+        {"id": "b", "problem": "2?", "answer": "2", "note": "x"},
+    ]
+    (tmp_path / "aime24.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table = problems(str(data_dir("tasks") / "aime24.yaml"), data_dir=str(tmp_path), version=1)["train"]
+    assert [(row["id"], row["gold"], row["note"]) for row in table] == [("1", ["1"], "5"), ("b", ["2"], "x")]
 
 
 def test_evaluation_with_a_scripted_model(shared: Path) -> None:

@@ -25,7 +25,17 @@ def problems(config_source: str, data_dir: str | None = None, **_metadata: objec
     import datasets
 
     task = read_task(Path(config_source))
-    return {task.dataset.split: datasets.Dataset.from_list(documents(task, data_dir))}
+    return {task.dataset.split: datasets.Dataset.from_list(_one_type(documents(task, data_dir)))}
+
+
+def _one_type(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with a column's values made text where they are of several types: a table holds one."""
+    mixed = {
+        column
+        for column in {column for row in rows for column in row}
+        if len({type(row[column]) for row in rows if row.get(column) is not None}) > 1
+    }
+    return [{column: str(row[column]) if column in mixed else row[column] for column in row} for row in rows]
 
 
 def process_results(document: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
