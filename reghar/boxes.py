@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _OPENING = re.compile(r"\\(?:boxed|fbox)\s{0,8}\{")
 
 
@@ -25,19 +26,13 @@ class Box:
 
 def closing_brace(text: str, start: int = 0, depth: int = 1) -> int | None:
     """Index of the brace in `text[start:]` that brings `depth` open braces to zero; None if there is none."""
-    i = start
-    while i < len(text):
-        character = text[i]
-        if character == "\\":
-            i += 2
-            continue
-        if character == "{":
+    for brace in _BRACE.finditer(text, start):
+        if brace[0] == "{":
             depth += 1
-        elif character == "}":
+        elif brace[0] == "}":
             depth -= 1
             if depth == 0:
-                return i
-        i += 1
+                return brace.start()
     return None
 
 
@@ -56,8 +51,8 @@ def boxes(text: str) -> Iterator[Box]:
 def last_box(text: str) -> Box | None:
     """The last outermost box of the text; None where there is none."""
     last = None
-    for last in boxes(text):
-        pass
+    for box in boxes(text):
+        last = box
     return last
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from reghar.grading.compare import plain_word
 from reghar.grading.text import clean, without_preamble
+from reghar.grading.words import plain_word
 
 LETTERS = "ABCDEFGHIJ"
 
 _LETTER = re.compile(
-    r"(?:(?:option|choice|answer)\s?:?\s?)?[(\[]?\s?([A-Ja-j])\s?(?:[)\].:]|$)\s?(.*)", re.DOTALL | re.IGNORECASE
+    r"(?:(?:option|choice|answer)\s?:?\s?)?[(\[]?\s?([A-Ja-j])\s?(?:[)\].:]|$)\s?(.*)",
+    re.DOTALL | re.IGNORECASE,
 )
 
 

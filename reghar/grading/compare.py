@@ -17,33 +17,15 @@ Rules beyond SPEC 6, each of which somebody could see otherwise:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 
-from reghar.grading import numbers
-from reghar.grading.numbers import Number, read_number
+from reghar.grading.expressions import equal_equations, equal_objects
+from reghar.grading.numbers import read_number
 from reghar.grading.read import Equation, Items, Matrix, Single, Union, Value, is_symbol, read
-from reghar.grading.units import Measured, known, multiplier, split_unit
+from reghar.grading.singles import NeedsAlgebraError, Settings, compare_singles
+from reghar.grading.words import spelling
 
 MAX_ITEMS = 200
 """Longest list that is compared."""
-
-
-class NeedsAlgebraError(Exception):
-    """Only computer algebra can decide, and it was not to be used."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """How two answers are compared."""
-
-    tolerance: Fraction
-    """Relative, for numbers that are rounded."""
-    golds_rounded: bool
-    """True where the tolerance also holds between numbers written exactly."""
-    quickly: bool
-    """True where computer algebra must not be used."""
 
 
 class Comparison:
@@ -56,7 +38,8 @@ class Comparison:
     def equal(self, gold: Value, answer: Value) -> bool:
         """True where the answer is the gold. Raises NeedsAlgebraError where only algebra can tell."""
         if isinstance(gold, Single) and isinstance(answer, Single):
-            return self._singles(gold.text, answer.text)
+            equal, self.rule = compare_singles(gold.text, answer.text, self._settings)
+            return equal
         if isinstance(gold, Equation) or isinstance(answer, Equation):
             return self._equations(gold, answer)
         if isinstance(gold, Matrix) or isinstance(answer, Matrix):
@@ -143,7 +126,8 @@ class Comparison:
         if golds is None or answers is None:
             return self._no("a matrix against something else")
         if [len(row) for row in golds] != [len(row) for row in answers]:
-            vectors = 1 in (len(golds), max(map(len, golds))) and not (isinstance(gold, Matrix) and isinstance(answer, Matrix))
+            both_matrices = isinstance(gold, Matrix) and isinstance(answer, Matrix)
+            vectors = 1 in (len(golds), max(map(len, golds))) and not both_matrices
             golds, answers = (_column(golds), _column(answers)) if vectors else (golds, answers)
             if len(golds) != len(answers) or not vectors:
                 return self._no("another shape")
@@ -155,7 +139,10 @@ class Comparison:
             if _same_left(gold.left, answer.left) and self.equal(gold.right, _renamed(gold, answer)):
                 return True
             if isinstance(gold.right, Single) and isinstance(answer.right, Single):
-                return self._algebra("equation", gold.text, answer.text)
+                if self._settings.quickly:
+                    raise NeedsAlgebraError
+                self.rule = "equations by computer algebra"
+                return equal_equations(gold.text, answer.text)
             return self._no("another equation")
         if isinstance(answer, Equation):
             return self.equal(gold, answer.right)
@@ -163,119 +150,11 @@ class Comparison:
             return self.equal(gold.right, answer)
         return self._no("an equation is asked for")
 
-    # Single values
-
-    def _singles(self, gold: str, answer: str) -> bool:
-        if spelling(gold) == spelling(answer):
-            return self._yes("the same text")
-        wanted, given = _measured_gold(gold), split_unit(answer)
-        wanted_number = _number(wanted.text)
-        if given.bare and wanted_number is None:
-            given = Measured(answer, "")
-        if wanted.unit and given.unit and wanted.unit != given.unit and known(wanted.unit) and known(given.unit):
-            return self._no(f"the units differ: {wanted.unit}, {given.unit}")
-        given_number = _number(given.text)
-        if wanted_number is not None and given_number is not None:
-            return self._numbers(wanted_number, given_number)
-        if wanted.unit or given.unit:
-            if spelling(wanted.text) == spelling(given.text):
-                return self._yes("the same text but for a unit")
-        if (base := _based(gold)) or _based(answer):
-            return self._bases(base, _based(answer), gold, answer)
-        if (word := words(gold)) is not None:
-            return self._words(word, answer)
-        if wanted_number is not None and not re.search(r"\d|\\[a-zA-Z]|^[a-zA-Z]$", given.text):
-            return self._no("not a number")
-        return self._algebra("expression", wanted.text, given.text)
-
-    def _numbers(self, gold: Number, answer: Number) -> bool:
-        settings = self._settings
-        if numbers.equal(gold, answer, settings.tolerance, settings.golds_rounded):
-            return self._yes("equal numbers" if gold.value == answer.value else "numbers within the tolerance")
-        return self._no("different numbers")
-
-    def _words(self, gold: str, answer: str) -> bool:
-        given = words(answer) or plain_word(answer)
-        return self._yes("the same words") if given == gold else self._no("other words")
-
-    def _bases(self, gold: tuple[str, str] | None, answer: tuple[str, str] | None, *texts: str) -> bool:
-        digits = [pair[0] if pair else re.sub(r"[\s,]", "", text) for pair, text in zip((gold, answer), texts, strict=True)]
-        if gold and answer and gold[1] != answer[1]:
-            return self._no("another base")
-        return self._yes("the same digits") if digits[0] == digits[1] else self._no("other digits")
-
     def _objects(self, gold: str, answer: str) -> bool:
-        return self._algebra("objects", gold, answer)
-
-    def _algebra(self, what: str, gold: str, answer: str) -> bool:
         if self._settings.quickly:
             raise NeedsAlgebraError
-        from reghar.grading import expressions
-
-        if what == "equation":
-            equal = expressions.equal_equations(gold, answer)
-        elif what == "objects":
-            equal = expressions.equal_objects(gold, answer)
-        else:
-            settings = self._settings
-            equal = expressions.equal_expressions(gold, answer, settings.tolerance, settings.golds_rounded)
-        self.rule = f"{what}: {'equal' if equal else 'not equal'} by computer algebra"
-        return equal
-
-
-@lru_cache(maxsize=4096)
-def spelling(text: str) -> str:
-    """The text without what never matters: spaces, braces around one character, multiplication dots."""
-    text = re.sub(r"\\frac\s?(\d)\s?(\d)", r"\\frac{\1}{\2}", text)
-    text = re.sub(r"([_^])\s?\{\s?(\w)\s?\}", r"\1\2", text)
-    text = re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", text)
-    text = re.sub(r"(\\[a-zA-Z]+)\s+(?=[a-zA-Z])", "\\1\x00", text)
-    text = re.sub(r"(?<=\d)(,?)\s+(?=\d)", "\\1\x00", text)
-    return re.sub(r"\s", "", text).replace("\x00", " ").rstrip(".")
-
-
-def words(text: str) -> str | None:
-    r"""The words of `\text{east}` or `Navin` in lower case; None where the text is not words alone."""
-    plain = re.sub(r"\\text\s?\{([^{}]*)\}", r" \1 ", text)
-    if not re.fullmatch(r"[a-zA-Z\s'().,-]+", plain):
-        return None
-    if "\\text" not in text and not re.search(r"[a-zA-Z]{3}", plain):
-        return None
-    return plain_word(text)
-
-
-def plain_word(text: str) -> str:
-    """Letters and digits in lower case, without an article."""
-    plain = re.sub(r"\\text\s?\{([^{}]*)\}", r" \1 ", text).lower()
-    found = re.findall(r"[a-z0-9]+", plain)
-    return " ".join(found[1:] if found[:1] in (["the"], ["a"], ["an"]) and len(found) > 1 else found)
-
-
-def _number(text: str) -> Number | None:
-    number = read_number(text)
-    if number is not None:
-        return number
-    rest, factor = multiplier(text)
-    if factor == 1:
-        return None
-    number = read_number(rest)
-    return None if number is None else Number(number.value * factor, number.exact)
-
-
-def _measured_gold(gold: str) -> Measured:
-    """A gold's bare letters are a unit only after a plain number and a space (`6 cm`, not `6m`)."""
-    measured = split_unit(gold)
-    if measured.bare and not re.match(r"[-\d.,]+\s", gold):
-        return Measured(gold, "")
-    return measured
-
-
-def _based(text: str) -> tuple[str, str] | None:
-    match = re.fullmatch(r"\s*\(?([0-9A-Fa-f][0-9A-Fa-f\s,]*)\)?\s?_\s?\{?\s?(?:\\text\s?\{)?\s?(\w{1,12})\s?\}{0,2}\s*", text)
-    return (re.sub(r"[\s,]", "", match[1]).upper(), _BASES.get(match[2], match[2])) if match else None
-
-
-_BASES = {"two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10"}
+        self.rule = "sets by computer algebra"
+        return equal_objects(gold, answer)
 
 
 def _same_left(gold: str, answer: str) -> bool:
@@ -314,4 +193,8 @@ def _text(value: Value) -> str:
     if isinstance(value, Items):
         opening, closing = (r"\{", r"\}") if value.brackets in ("", "{}") else tuple(value.brackets)
         return opening + ", ".join(_text(item) for item in value.items) + closing
-    return r"\begin{pmatrix}" + r" \\ ".join(" & ".join(_text(e) for e in row) for row in value.rows) + r"\end{pmatrix}"
+    return (
+        r"\begin{pmatrix}"
+        + r" \\ ".join(" & ".join(_text(e) for e in row) for row in value.rows)
+        + r"\end{pmatrix}"
+    )

@@ -13,13 +13,21 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from reghar.grading.numeric import NotNumericError, evaluate
+from reghar.grading.numeric import DIGITS, NotNumericError, TooLargeError, evaluate, unknowns
 
+MAX_NESTING = 40
+"""Brackets nested deeper than this are not parsed; the deepest gold of the eight tasks has 5."""
+MAX_LENGTH = 1000
+"""Characters of the longest expression that is parsed: the parser's time grows faster than its text."""
 POINTS = 6
 EXACT = Fraction(1, 10**12)
 """Relative difference below which two exact expressions have the same value."""
 
 _DISCRETE = ("floor", "ceiling", "factorial", "binomial", "Mod")
+
+
+class RefusedError(Exception):
+    """The expression is beyond what is parsed; the message says why."""
 
 
 def equal_expressions(gold: str, answer: str, tolerance: Fraction, golds_rounded: bool) -> bool:
@@ -30,7 +38,6 @@ def equal_expressions(gold: str, answer: str, tolerance: Fraction, golds_rounded
     left, right = _parse(gold), _parse(answer)
     if left is None or right is None:
         return False
-    left, right = _opaque(left), _opaque(right)
     rounded = golds_rounded or _has(left, ("Float",)) or _has(right, ("Float",))
     allowed = max(tolerance, EXACT) if rounded else EXACT
     try:
@@ -45,7 +52,7 @@ def equal_equations(gold: str, answer: str) -> bool:
     if type(left).__name__ != "Equality" or type(right).__name__ != "Equality":
         return False
     try:
-        return _proportional(_opaque(left.lhs - left.rhs), _opaque(right.lhs - right.rhs))
+        return _proportional(left, right)
     except NotNumericError:
         return _verify(left, right)
 
@@ -58,7 +65,11 @@ def equal_objects(gold: str, answer: str) -> bool:
 
 @lru_cache(maxsize=2048)
 def _parse(text: str) -> Any:
-    """The sympy object for a LaTeX text; None where math-verify cannot read it."""
+    """The sympy object for a LaTeX text; None where math-verify cannot read it. May raise RefusedError."""
+    if _nesting(text) > MAX_NESTING:
+        raise RefusedError(f"brackets nested deeper than {MAX_NESTING}")
+    if len(text) > MAX_LENGTH:
+        raise RefusedError(f"an expression of more than {MAX_LENGTH} characters")
     from latex2sympy2_extended import NormalizationConfig, normalize_latex
     from math_verify.parser import parse_latex_cached
 
@@ -71,6 +82,17 @@ def _parse(text: str) -> Any:
         return None
 
 
+def _nesting(text: str) -> int:
+    depth = deepest = 0
+    for character in text:
+        if character in "{([":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "})]":
+            depth = max(0, depth - 1)
+    return deepest
+
+
 def _verify(left: Any, right: Any) -> bool:
     from math_verify import verify
 
@@ -78,49 +100,40 @@ def _verify(left: Any, right: Any) -> bool:
     return bool(verify(left, right, timeout_seconds=None))
 
 
-def _opaque(expression: Any) -> Any:
-    """Derivatives and applied unknown functions as symbols with values, and symbols known by name alone."""
-    import sympy
-    from sympy.core.function import AppliedUndef
-
-    if not isinstance(expression, sympy.Basic):
-        return expression
-    unknown = expression.atoms(AppliedUndef, sympy.Derivative)
-    outer = {u for u in unknown if not any(u != v and v.has(u) for v in unknown)}
-    expression = expression.xreplace({u: sympy.Symbol(f"<{u}>") for u in outer}) if outer else expression
-    return expression.xreplace({s: sympy.Symbol(s.name) for s in expression.free_symbols})
-
-
 def _same_values(left: Any, right: Any, tolerance: Fraction) -> bool:
-    if not _comparable(left, right):
+    if not (_is_expression(left) and _is_expression(right)):
         raise NotNumericError("not a number")
-    if not (left.free_symbols or right.free_symbols):
-        return _close(evaluate(left, {}), evaluate(right, {}), tolerance)
     if _agree(left, right, tolerance, {}):
         return True
-    imaginary = [s for s in left.free_symbols | right.free_symbols if s.name == "i"]
-    return bool(imaginary) and _agree(left, right, tolerance, {imaginary[0]: _imaginary_unit()})
+    if "i" not in unknowns(left) | unknowns(right):
+        return False
+    return _agree(left, right, tolerance, {"i": _imaginary_unit()})
 
 
-def _comparable(left: Any, right: Any) -> bool:
+def _is_expression(thing: Any) -> bool:
     import sympy
 
-    return isinstance(left, sympy.Expr) and isinstance(right, sympy.Expr)
+    return isinstance(thing, sympy.Expr)
 
 
-def _agree(left: Any, right: Any, tolerance: Fraction, fixed: dict[Any, Any]) -> bool:
+def _agree(left: Any, right: Any, tolerance: Fraction, fixed: dict[str, Any]) -> bool:
     """True where both sides agree at every point at which both have a value; such points must exist."""
+    names = unknowns(left) | unknowns(right)
     seen = 0
     failure = NotNumericError("no point with a value")
-    for point, negative in _points(left, right, fixed):
+    for point, negative in _points(names, fixed, discrete=_has(left, _DISCRETE) or _has(right, _DISCRETE)):
         try:
-            values = evaluate(left, point), evaluate(right, point)
+            gold, answer = evaluate(left, point), _bounded(right, point)
         except NotNumericError as error:
             failure = error
             continue
-        if negative and any(value.imag for value in values):
+        except TooLargeError as error:
+            raise NotNumericError("too large") from error
+        if answer is None:
+            return False
+        if negative and (gold.imag or answer.imag):
             continue  # outside the domain of a root or a logarithm
-        if not _close(*values, tolerance):
+        if not _close(gold, answer, tolerance):
             return False
         seen += 1
     if not seen:
@@ -128,46 +141,56 @@ def _agree(left: Any, right: Any, tolerance: Fraction, fixed: dict[Any, Any]) ->
     return True
 
 
-def _proportional(left: Any, right: Any) -> bool:
-    """True where left/right is the same number, not zero, at every point."""
-    import sympy
+def _bounded(expression: Any, point: dict[str, Any]) -> Any:
+    """The value; None where it is too large to be the value of a gold."""
+    try:
+        return evaluate(expression, point)
+    except TooLargeError:
+        return None
 
-    if not _comparable(left, right):
-        raise NotNumericError("not a number")
-    if isinstance(left, sympy.Integer) or isinstance(right, sympy.Integer):
-        return False
+
+def _proportional(left: Any, right: Any) -> bool:
+    """True where the two equations, each with everything on one side, have the same ratio everywhere."""
+    sides = (left.lhs, left.rhs, right.lhs, right.rhs)
+    if not all(map(_is_expression, sides)):
+        raise NotNumericError("not numbers")
+    names = set().union(*map(unknowns, sides))
     ratios = []
-    for point, _ in _points(left, right, {}):
-        bottom = evaluate(right, point)
+    for point, _ in _points(names, {}, discrete=False):
+        try:
+            values = [evaluate(side, point) for side in sides]
+        except TooLargeError:
+            return False
+        bottom = values[2] - values[3]
         if bottom == 0:
             return False
-        ratios.append(evaluate(left, point) / bottom)
+        ratios.append((values[0] - values[1]) / bottom)
     return ratios[0] != 0 and all(_close(ratios[0], ratio, EXACT) for ratio in ratios[1:])
 
 
-def _points(left: Any, right: Any, fixed: dict[Any, Any]) -> Iterator[tuple[dict[Any, Any], bool]]:
-    """Fixed points for the free symbols: positive ones, then some with negative coordinates.
+def _points(
+    names: set[str], fixed: dict[str, Any], *, discrete: bool
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Fixed points for the unknowns: positive ones, then some with negative coordinates (flagged).
 
     Where the expressions speak of integers (floors, factorials, binomials) all are positive integers.
     """
     import mpmath
 
-    symbols = sorted(left.free_symbols | right.free_symbols, key=str)
-    discrete = _has(left, _DISCRETE) or _has(right, _DISCRETE)
-    with mpmath.workdps(40):
-        for index in range(POINTS + 3):
+    free = sorted(names - set(fixed))
+    if not free:
+        yield fixed, False
+        return
+    with mpmath.workdps(DIGITS):
+        for index in range(POINTS if discrete else POINTS + 3):
             negative = index >= POINTS
-            if discrete and negative:
-                return
             point = dict(fixed)
-            for place, symbol in enumerate(symbols):
-                if symbol in fixed:
-                    continue
+            for place, name in enumerate(free):
                 if discrete:
-                    point[symbol] = mpmath.mpf(3 + (7 * index + 5 * place) % 23)
+                    point[name] = mpmath.mpf(3 + (7 * index + 5 * place) % 23)
                 else:
                     size = mpmath.mpf(1) / 3 + mpmath.frac(mpmath.sqrt(2 + 3 * place + 11 * index)) * 2
-                    point[symbol] = -size if negative and (place + index) % 2 == 0 else size
+                    point[name] = -size if negative and (place + index) % 2 == 0 else size
             yield point, negative
 
 
@@ -176,10 +199,11 @@ def _close(left: Any, right: Any, tolerance: Fraction) -> bool:
 
     if mpmath.isinf(left) or mpmath.isinf(right):
         return bool(left == right)
-    with mpmath.workdps(40):
+    with mpmath.workdps(DIGITS):
         allowed = mpmath.mpf(tolerance.numerator) / tolerance.denominator
+        allowed *= 1 + mpmath.mpf(10) ** -25  # 0.3333 is within 1e-4 of 1/3, exactly
         size = max(abs(left), abs(right))
-        return bool(abs(left - right) <= allowed * (1 + mpmath.mpf(10) ** -25) * size or size < mpmath.mpf(10) ** -30)
+        return bool(abs(left - right) <= allowed * size or size < mpmath.mpf(10) ** -30)
 
 
 def _has(expression: Any, names: tuple[str, ...]) -> bool:

@@ -20,13 +20,11 @@ _FRACTION = re.compile(
     r"(?P<whole>\d+)?\s?\\frac\s?(?:\{\s?(?P<n>[^{}]{1,60}?)\s?\}|(?P<n1>\d))\s?(?:\{\s?(?P<d>[^{}]{1,60}?)\s?\}|(?P<d1>\d))"
 )
 _SLASH = re.compile(r"(?:(?P<whole>\d+)\s)?(?P<n>[\d.,]{1,60})\s?/\s?(?P<d>[\d.,]{1,60})")
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
-        " sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
+_WORDS = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+    "twenty",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def _wraps(text: str) -> bool:
 
 def _unsigned(text: str) -> Number | None:
     if text.lower() in _WORDS:
-        return Number(Fraction(_WORDS[text.lower()]), True)
+        return Number(Fraction(_WORDS.index(text.lower())), True)
     for read in (_decimal, _power, _fraction, _slash):
         number = read(text)
         if number is not None:

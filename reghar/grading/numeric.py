@@ -6,7 +6,7 @@ numbers that are too large before it makes them, so that it is fast for any tree
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 DIGITS = 40
@@ -15,14 +15,23 @@ MAX_LOG2 = 1_000_000
 
 
 class NotNumericError(Exception):
-    """The expression holds something without a numeric value here, or a value out of range."""
+    """The expression holds something without a numeric value here."""
 
 
-def evaluate(expression: Any, values: Mapping[Any, Any]) -> Any:
-    """The mpmath number that the expression has where its symbols have these values.
+class TooLargeError(Exception):
+    """A number on the way to the value is larger than any answer."""
 
-    Raises NotNumericError for nodes that are not plain arithmetic (sets, integrals, relations), for
-    undefined values and for numbers beyond 2**(10**6).
+
+def unknowns(expression: Any) -> set[str]:
+    """What `evaluate` needs values for: symbols, applied unknown functions and derivatives, by name."""
+    return set(_unknowns(expression))
+
+
+def evaluate(expression: Any, values: Mapping[str, Any]) -> Any:
+    """The mpmath number that the expression has where its unknowns have these values.
+
+    Raises NotNumericError for nodes that are not plain arithmetic (sets, integrals, relations) and for
+    undefined values, TooLargeError for numbers beyond 2**(10**6).
     """
     import mpmath
 
@@ -36,9 +45,29 @@ def evaluate(expression: Any, values: Mapping[Any, Any]) -> Any:
     return result
 
 
-def _walk(node: Any, values: Mapping[Any, Any], mp: Any) -> Any:
-    if node in values:
-        return values[node]
+def _unknowns(node: Any) -> Iterator[str]:
+    if _is_unknown(node):
+        yield str(node)
+        return
+    for argument in getattr(node, "args", ()):
+        yield from _unknowns(argument)
+
+
+def _is_unknown(node: Any) -> bool:
+    return bool(getattr(node, "is_Symbol", False) or getattr(node, "is_Derivative", False)) or (
+        getattr(node, "is_Function", False) and type(node).__name__ not in _FUNCTIONS and _is_undefined(node)
+    )
+
+
+def _is_undefined(node: Any) -> bool:
+    from sympy.core.function import AppliedUndef
+
+    return isinstance(node, AppliedUndef)
+
+
+def _walk(node: Any, values: Mapping[str, Any], mp: Any) -> Any:
+    if _is_unknown(node):
+        return values[str(node)]
     name = type(node).__name__
     if node.is_Rational:
         return mp.mpf(int(node.p)) / int(node.q) if node.q != 1 else mp.mpf(int(node.p))
@@ -65,7 +94,7 @@ def _power(base: Any, exponent: Any, mp: Any) -> Any:
     if mp.isinf(base) or mp.isinf(exponent):
         raise NotNumericError("infinite")
     if base != 0 and abs(exponent) * abs(mp.log(abs(base), 2)) > MAX_LOG2:
-        raise NotNumericError("too large")
+        raise TooLargeError
     if base == 0 and mp.re(exponent) <= 0:
         raise NotNumericError("0 to a power that is not positive")
     return mp.power(base, exponent)
@@ -73,19 +102,19 @@ def _power(base: Any, exponent: Any, mp: Any) -> Any:
 
 def _exponential(mp: Any, argument: Any) -> Any:
     if abs(argument) > MAX_LOG2:
-        raise NotNumericError("too large")
+        raise TooLargeError
     return mp.exp(argument)
 
 
 def _factorial(mp: Any, argument: Any) -> Any:
     if abs(argument) > 50_000:
-        raise NotNumericError("too large")
+        raise TooLargeError
     return mp.factorial(argument)
 
 
 def _binomial(mp: Any, above: Any, below: Any) -> Any:
     if max(abs(above), abs(below)) > 50_000:
-        raise NotNumericError("too large")
+        raise TooLargeError
     return mp.binomial(above, below)
 
 
@@ -96,7 +125,7 @@ def _logarithm(mp: Any, argument: Any, base: Any = None) -> Any:
 def _circular(name: str) -> Callable[..., Any]:
     def function(mp: Any, argument: Any) -> Any:
         if abs(argument) > 1e30:
-            raise NotNumericError("too large")
+            raise TooLargeError
         return getattr(mp, name)(argument)
 
     return function
@@ -115,17 +144,19 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": _logarithm,
     "factorial": _factorial,
     "binomial": _binomial,
-    "Abs": lambda mp, x: abs(x),
+    "Abs": lambda _, x: abs(x),
     "floor": lambda mp, x: mp.floor(x + mp.mpf(10) ** (10 - DIGITS)),
     "ceiling": lambda mp, x: mp.ceil(x - mp.mpf(10) ** (10 - DIGITS)),
-    "Max": lambda mp, *xs: max(xs),
-    "Min": lambda mp, *xs: min(xs),
+    "Max": lambda _, *xs: max(xs),
+    "Min": lambda _, *xs: min(xs),
     "asec": lambda mp, x: mp.asec(x),
     "acsc": lambda mp, x: mp.acsc(x),
     "acot": lambda mp, x: mp.acot(x),
     **{
         name: _circular(name)
-        for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan")
-        + ("sinh", "cosh", "tanh", "coth", "asinh", "acosh", "atanh")
+        for name in (
+            *("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan"),
+            *("sinh", "cosh", "tanh", "coth", "asinh", "acosh", "atanh"),
+        )
     },
 }

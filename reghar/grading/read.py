@@ -68,21 +68,29 @@ class Equation:
 
 Value = Single | Items | Union | Matrix | Equation
 
-_OR = r"\\text\s?\{[\s,]?(?:or|and)\s?\}|(?<![a-zA-Z\\])(?:or|and)(?![a-zA-Z])|\\(?:lor|land|vee|wedge)(?![a-zA-Z])"
+_OR = (
+    r"\\text\s?\{[\s,]?(?:or|and)\s?\}|(?<![a-zA-Z\\])(?:or|and)(?![a-zA-Z])"
+    r"|\\(?:lor|land|vee|wedge)(?![a-zA-Z])"
+)
 _SEPARATOR = re.compile(rf"\s?,?\s?(?:{_OR})|[,;]")
 _UNION = re.compile(r"\\cup(?![a-zA-Z])|(?<=[)\]}])\s?U\s?(?=[(\[\\])")
 _EQUALS = re.compile(r"(?<![<>!:])=|:=")
 _APPROX = re.compile(r"\\approx(?![a-zA-Z])|\\sim(?![a-zA-Z])")
 _IN = re.compile(r"\\in(?![a-zA-Z])")
 _ORDER = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=?|>=?")
-_MATRIX = re.compile(r"\\begin\s?\{([pbvBV]?matrix|array)\}(?:\{[clr| ]{0,20}\})?(.*)\\end\s?\{\1\}", re.DOTALL)
+_MATRIX = re.compile(
+    r"\\begin\s?\{([pbvBV]?matrix|array)\}(?:\{[clr| ]{0,20}\})?(.*)\\end\s?\{\1\}", re.DOTALL
+)
+_ENTRY = re.compile("&")
 _SYMBOL = re.compile(r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{[^{}]{0,30}\}|[a-zA-Z0-9]))?'{0,3}")
 _PM = re.compile(r"\\(pm|mp)(?![a-zA-Z])|\+\s?/\s?-")
 _BRACKETS = {
     r"\{": "{", r"\}": "}", "(": "(", ")": ")", "[": "[", "]": "]",
     r"\langle": "(", r"\rangle": ")", "<": "", ">": "",
 }  # fmt: skip
-_NESTING = re.compile(r"\\[{}]|\\langle(?![a-zA-Z])|\\rangle(?![a-zA-Z])|\\begin(?![a-zA-Z])|\\end(?![a-zA-Z])|\\.|[()\[\]{}]")
+_NESTING = re.compile(
+    r"\\[{}]|\\langle(?![a-zA-Z])|\\rangle(?![a-zA-Z])|\\begin(?![a-zA-Z])|\\end(?![a-zA-Z])|\\.|[()\[\]{}]"
+)
 _OPENING = frozenset(["(", "[", "{", r"\{", r"\langle", r"\begin"])
 _CLOSING = frozenset([")", "]", "}", r"\}", r"\rangle", r"\end"])
 _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -244,7 +252,7 @@ def _matrix(text: str, depth: int) -> Value | None:
     if match is None:
         return None
     rows = [row for row in re.split(r"\\cr(?![a-zA-Z])", match[2]) if row.strip()]
-    return Matrix(tuple(tuple(read(entry, depth + 1) for entry in split(row, re.compile("&"))) for row in rows))
+    return Matrix(tuple(tuple(read(entry, depth + 1) for entry in split(row, _ENTRY)) for row in rows))
 
 
 def _without_outer(text: str) -> str:
@@ -273,14 +281,9 @@ def _bracketed(text: str, depth: int) -> Value | None:
     return read(inside, depth + 1) if kind in ("()", "[]") else None
 
 
-def _plus_minus(text: str, depth: int) -> Value | None:
+def _plus_minus(text: str, _: int) -> Value | None:
     if not _PM.search(text):
         return None
-    signs = (("+", "-"), ("-", "+"))
-    return Items(
-        tuple(
-            Single(_PM.sub(lambda match, pair=pair: pair[1] if match[1] == "mp" else pair[0], text).lstrip("+ "))
-            for pair in signs
-        ),
-        "",
-    )
+    upper = _PM.sub(lambda match: "-" if match[1] == "mp" else "+", text)
+    lower = _PM.sub(lambda match: "+" if match[1] == "mp" else "-", text)
+    return Items((Single(upper.lstrip("+ ")), Single(lower.lstrip("+ "))), "")

@@ -7,10 +7,13 @@ from functools import lru_cache
 
 from reghar.boxes import last_box
 from reghar.grading.choices import read_choice
-from reghar.grading.compare import Comparison, NeedsAlgebraError, Settings, spelling
+from reghar.grading.compare import Comparison
+from reghar.grading.expressions import RefusedError
 from reghar.grading.read import Value, read, read_all
 from reghar.grading.request import DEFAULT_TOLERANCE, MAX_CHARACTERS, AnswerKind, GradeRequest, Verdict
+from reghar.grading.singles import NeedsAlgebraError, Settings
 from reghar.grading.text import clean, printable
+from reghar.grading.words import spelling
 from reghar.outcomes import Outcome
 
 
@@ -90,8 +93,8 @@ def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Verdict | No
         equal = comparison.equal(_read_gold(gold_texts), read(text))
     except NeedsAlgebraError:
         return None
-    except RecursionError:
-        return could_not_grade("nested too deeply")
+    except RefusedError as error:
+        return could_not_grade(f"not parsed: {error}")
     return _verdict(Outcome.CORRECT if equal else Outcome.INCORRECT, text, gold, comparison.rule)
 
 

@@ -14,7 +14,7 @@ from reghar.outcomes import Outcome
 FALLBACKS = ("last_number",)
 """What a task may name for natural answers without a box."""
 
-_BLANK = re.compile(r"(?:\s|~|\\[,;:! ]|\\quad|\\qquad|\$|[{}])*")
+_BLANK = re.compile(r"(?:[\s~${}]++|\\[,;:! ]|\\q?quad)*+")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 
 

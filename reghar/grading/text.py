@@ -13,18 +13,20 @@ from functools import lru_cache
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SYMBOLS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ", "✕": r"\times ",
-    "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "÷": "/", "∕": "/", "⁄": "/",
-    "√": r"\sqrt", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ",
-    "≈": r"\approx ", "≃": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "±": r"\pm ", "∓": r"\mp ",
-    "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "∠": r"\angle ", "⌊": r"\lfloor ", "⌋": r"\rfloor ",
-    "⌈": r"\lceil ", "⌉": r"\rceil ", "。": ".", "、": ",", "℃": r"^\circ C", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ",
-    "“": "", "”": "", "「": "", "」": "", "¼": r" \frac{1}{4}", "½": r" \frac{1}{2}", "¾": r" \frac{3}{4}",
-    "⅓": r" \frac{1}{3}", "⅔": r" \frac{2}{3}", "⅕": r" \frac{1}{5}", "⅛": r" \frac{1}{8}", "‰": r"\text{permille}",
-    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ", "ζ": r"\zeta ",
-    "η": r"\eta ", "θ": r"\theta ", "κ": r"\kappa ", "λ": r"\lambda ", "μ": r"\mu ", "ν": r"\nu ", "ξ": r"\xi ",
-    "π": r"\pi ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ", "φ": r"\phi ", "χ": r"\chi ", "ψ": r"\psi ",
-    "ω": r"\omega ", "Δ": r"\Delta ", "Ω": r"\Omega ", "Σ": r"\Sigma ", "ℏ": r"\hbar ",
+    "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "﹣": "-", "－": "-", "×": r"\times ",
+    "✕": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "•": r"\cdot ", "÷": "/", "∕": "/",
+    "⁄": "/", "√": r"\sqrt", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ",
+    "≠": r"\ne ", "≈": r"\approx ", "≃": r"\approx ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
+    "±": r"\pm ", "∓": r"\mp ", "°": r"^\circ ", "º": r"^\circ ", "′": "'", "’": "'", "∠": r"\angle ",
+    "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ", "。": ".", "、": ",",
+    "℃": r"^\circ C", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ", "“": "", "”": "", "「": "", "」": "",
+    "¼": r" \frac{1}{4}", "½": r" \frac{1}{2}", "¾": r" \frac{3}{4}", "⅓": r" \frac{1}{3}",
+    "⅔": r" \frac{2}{3}", "⅕": r" \frac{1}{5}", "⅛": r" \frac{1}{8}", "‰": r"\text{permille}",
+    "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "δ": r"\delta ", "ε": r"\epsilon ",
+    "ζ": r"\zeta ", "η": r"\eta ", "θ": r"\theta ", "κ": r"\kappa ", "λ": r"\lambda ", "μ": r"\mu ",
+    "ν": r"\nu ", "ξ": r"\xi ", "π": r"\pi ", "ρ": r"\rho ", "σ": r"\sigma ", "τ": r"\tau ",
+    "φ": r"\phi ", "χ": r"\chi ", "ψ": r"\psi ", "ω": r"\omega ", "Δ": r"\Delta ", "Ω": r"\Omega ",
+    "Σ": r"\Sigma ", "ℏ": r"\hbar ",
 }  # fmt: skip
 _ODD = re.compile("[^\x20-\x7e]")
 _FUNCTIONS = "arcsin|arccos|arctan|sinh|cosh|tanh|sqrt|sin|cos|tan|cot|sec|csc|log|ln|exp|pi|infty|theta"
@@ -39,7 +41,10 @@ CLEANING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|boldmath|hfill|centering|,$)", " "),
         (r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\s?\.?", ""),
         (r"\\(?:mathbf|boldsymbol|bm|mathit|mathnormal|mathsf|pmb|ensuremath|underline)\s?(?=\{)", ""),
-        (r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|emph|mbox|hbox|mathrm|operatorname\*?|rm)\s?\{", r"\\text{"),
+        (
+            r"\\(?:textbf|textit|textrm|textnormal|textsf|texttt|emph|mbox|hbox|mathrm|operatorname\*?|rm)\s?\{",
+            r"\\text{",
+        ),
         (r"\{\\(?:rm|bf|it)\s", r"\\text{"),
         (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
         (r"\\(?:geqslant|geq|ge)(?![a-zA-Z])", r"\\ge "),
@@ -77,8 +82,8 @@ CLEANING: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 _PREAMBLE = (
-    "(?:so|thus|hence|therefore|the|my|our|is|are|final|correct|answers?|result|value|solutions?|a total of|total"
-    "|equals?|equal to|about|approximately|approx|roughly|around|exactly)"
+    "(?:so|thus|hence|therefore|the|my|our|is|are|final|correct|answers?|result|value|solutions?|total"
+    "|a total of|equals?|equal to|about|approximately|approx|roughly|around|exactly)"
 )
 _LEADING = re.compile(
     rf"^(?:\s|{_PREAMBLE}(?=[\s:=,.])[:,.]?|\\text\s?\{{(?:\s|{_PREAMBLE}(?![a-zA-Z])|[:=,.])*\}}"
@@ -88,7 +93,7 @@ _LEADING = re.compile(
 _ENVIRONMENT = r"\begin"
 _CIRCULAR = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
 _DEGREES = re.compile(r"\{?(\d{1,9}(?:\.\d{1,9})?)\s?\^\\circ\s?\}?")
-_TRAILING = re.compile(r"(?:\s|(?<!\\)[.,;:!?])+$")
+_TRAILING = re.compile(r"(?:\s|(?<!\\)[.,;:?])+$")
 
 
 @lru_cache(maxsize=4096)

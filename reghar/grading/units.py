@@ -68,13 +68,17 @@ _UNITS = {
 _UNITS |= {"/": "/", "per": "/", r"\AA": "angstrom", r"\Omega": "ohm"}
 
 _MULTIPLIERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_CHANGING = frozenset(
-    "or and not no nor to than least most less more fewer greater below above under over minus plus negative"
-    " times half double twice triple mod modulo base factorial between except without"
-    " divided hundred thousand million billion trillion dozen dozens score infinity infinite undefined"
-    " either neither both if when where unless only up root pi cannot impossible none".split()
-)
+_WORDS = """
+or and not no nor to than least most less more fewer greater below above under over minus plus negative
+times half double twice triple mod modulo base factorial between except without divided hundred thousand
+million billion trillion dozen dozens score infinity infinite undefined either neither both if when where
+unless only up root pi cannot impossible none
+"""
+_CHANGING = frozenset(_WORDS.split())
 _PREFIX = re.compile(r"^(?:\\text\s?\{\s?)?(?:USD|US|EUR|GBP|Rs\.?|INR|RMB|CNY)(?:\s?\})?\s?(?=[-\d.\\])")
+_MULTIPLIER = re.compile(
+    r"\s?(?:\\text\s?\{\s?)?(hundred|thousand|million|billion|trillion)(?![a-zA-Z])\s?\}?"
+)
 _TEXT = re.compile(r"\\text\s?\{([^{}]{0,80})\}")
 _TOKEN = re.compile(
     r"(?P<text>\\text\s?\{[^{}]{0,80}\})|(?P<degree>\^\\circ)|(?P<power>\^\s?(?:\{\s?-?\d\s?\}|-?\d))"
@@ -109,7 +113,9 @@ def split_unit(text: str) -> Measured:
 
 def multiplier(text: str) -> tuple[str, Fraction]:
     """Split `3.5 million` into its number and 1,000,000; the factor is 1 where there is no such word."""
-    match = re.search(r"\s?(?:\\text\s?\{\s?)?(hundred|thousand|million|billion|trillion)(?![a-zA-Z])\s?\}?", text)
+    match = re.search(
+        r"\s?(?:\\text\s?\{\s?)?(hundred|thousand|million|billion|trillion)(?![a-zA-Z])\s?\}?", text
+    )
     if match is None:
         return text, Fraction(1)
     return text[: match.start()] + " " + text[match.end() :], Fraction(10) ** _MULTIPLIERS[match[1]]
@@ -159,6 +165,6 @@ def _name(tail: str) -> str | None:
     return " ".join(names) + (f"^{exponent}" if exponent else "") if names else None
 
 
-_PLAIN = frozenset("square sq cubic cu per percent".split())
+_PLAIN = frozenset(["square", "sq", "cubic", "cu", "per", "percent"])
 _POWERS = {"square": "2", "sq": "2", "squared": "2", "cubic": "3", "cu": "3"}
 _NAMES = frozenset(_UNITS.values()) | {"/"}

@@ -66,6 +66,4 @@ def pack_verdict(verdict: Verdict) -> list[str]:
 def unpack_verdict(values: list[str]) -> Verdict:
     """The inverse of `pack_verdict`."""
     outcome, answer_parsed, gold_parsed, rule = values
-    return Verdict(
-        outcome=Outcome(outcome), answer_parsed=answer_parsed, gold_parsed=gold_parsed, rule=rule
-    )
+    return Verdict(outcome=Outcome(outcome), answer_parsed=answer_parsed, gold_parsed=gold_parsed, rule=rule)
