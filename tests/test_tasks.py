@@ -128,6 +128,8 @@ def test_include_merges_and_own_keys_win(tmp_path: Path) -> None:
         ("task: mine\nmetadata: {answer: {tolerance: -1, tolerance_reason: x}}\n", r"tolerance.*-1"),
         ("task: mine\nmetadata: {answer: {fallback: guess}}\n", r"metadata\.answer\.fallback.*guess"),
         ("task: mine\nmetadata: text\n", r"metadata"),
+        ("task: mine\nmetadata: {fields: {probelm: q}}\n", r"metadata\.fields\.probelm"),
+        ("task: mine\nmetadata: {fields: {problem: [a, b]}}\n", r"metadata\.fields\.problem"),
         ("task: mine\ndoc_to_text: 3\n", r"doc_to_text is 3"),
         ("task: mine\ndataset_path: 3\n", r"dataset_path is 3"),
         ("task: mine\ndataset_kwargs: text\n", r"dataset_kwargs is 'text'"),
@@ -140,6 +142,13 @@ def test_a_broken_task_file_is_one_clear_line(tmp_path: Path, text: str, message
         load_task("mine", [tmp_path])
     assert "\n" not in str(error.value)
     assert "mine.yaml" in str(error.value) or "nowhere" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "a b", "a,b", ".hidden"])
+def test_a_name_that_is_no_file_name(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f"task: {name!r}\n")
+    with pytest.raises(InputError, match="names no file"):
+        load_task(name, [tmp_path])
 
 
 def test_a_task_file_that_is_not_utf8(tmp_path: Path) -> None:

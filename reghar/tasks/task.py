@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,8 @@ class Task:
     process_docs: FunctionReference | None
     dataset: Dataset
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`) -> the data set's own."""
+    """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`) -> the data set's own, or,
+    for `answers` and `choices`, a list of its columns."""
     shuffle_seed: int | None
     """Seed of the order of choices; None keeps the data's order."""
     private: bool
@@ -87,13 +89,23 @@ class _Answer(BaseModel):
     fallback: Fallback | None = None
 
 
+class _Fields(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    id: str | None = None
+    problem: str | None = None
+    answer: str | None = None
+    answers: str | list[str] | None = None
+    stem: str | None = None
+    choices: str | list[str] | None = None
+
+
 class _Metadata(BaseModel):
     """Our keys under `metadata:`; others are the user's own and left alone."""
 
     version: str | int | float = 1
     description: str = ""
     answer: _Answer = Field(default_factory=_Answer)
-    fields: dict[str, str | list[str]] = Field(default_factory=dict)
+    fields: _Fields = Field(default_factory=lambda: _Fields())
     shuffle_seed: int | None = None
     private: bool = False
 
@@ -117,6 +129,8 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
     """The task in a YAML's mapping (see `read_task`)."""
     if not isinstance(config.get("task"), str):
         raise InputError(f"the task file {path} has no `task: NAME`")
+    if not re.fullmatch(r"\w[\w.-]*", config["task"]):
+        raise InputError(f"{path}: task {config['task']!r} names no file: use letters, digits, . _ -")
     if not generates(config):
         raise InputError(
             f"{path}: output_type {config['output_type']!r} generates nothing: only generate_until can be run"
@@ -133,7 +147,7 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         target=_rule(config, "doc_to_target", "gold", path),
         process_docs=_function(config, "process_docs", path),
         dataset=_dataset(config, path),
-        fields=settings.fields,
+        fields=settings.fields.model_dump(exclude_none=True),
         shuffle_seed=settings.shuffle_seed,
         private=settings.private,
         metadata=metadata,
