@@ -5,12 +5,13 @@ It needs no results: a run asks before its engine loads, so that a bad `--fronti
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from reghar.errors import InputError
 from reghar.frontiers import Frontier, TaskFrontier, load_frontier, match_frontier
+from reghar.protocol import differences
 from reghar.report.schema import FrontierRecord
 
 Chosen = Literal["auto", "named"]
@@ -54,14 +55,19 @@ def _compared(frontier: Frontier, chosen: Chosen, protocol: Mapping[str, Any]) -
     for task, settings in protocol["tasks"].items():
         obstacle = _obstacle(frontier, task, settings, protocol)
         if obstacle is None:
+            _refuse_outside(frontier, task, protocol["budgets"])
             tasks[task] = frontier.task(task)
         elif chosen == "named":
-            raise InputError(f"{obstacle}; use --frontier none, or another frontier")
+            raise InputError(
+                f"{task}: {obstacle}, so there is no REG; use --frontier none or auto, or another one"
+            )
         else:
             task_notes[task] = (f"no REG: {obstacle}",)
     notes = [f"the frontier {frontier.name} was picked by the model's name"] if chosen == "auto" else []
+    if frontier.protocol == "unverified":
+        notes += _departures(protocol)
     return Reference(
-        record=_record(frontier, chosen, protocol) if tasks else None,
+        record=_record(frontier, chosen) if tasks else None,
         tasks=tasks,
         notes=tuple(notes),
         task_notes=task_notes,
@@ -71,17 +77,76 @@ def _compared(frontier: Frontier, chosen: Chosen, protocol: Mapping[str, Any]) -
 def _obstacle(
     frontier: Frontier, task: str, settings: Mapping[str, Any], protocol: Mapping[str, Any]
 ) -> str | None:
-    """Why REG of this task would not be REG; None where it is."""
+    """Why the area between curve and frontier would not be this task's REG; None where it is."""
     if task not in frontier.tasks:
-        return f"frontier {frontier.name} has no task {task}, only {', '.join(frontier.tasks)}"
-    whole = frontier.task(task).problems or settings["of_problems"]
-    asked = len(settings["problem_ids"])
-    if asked != whole:
-        return (
-            f"the run has {asked} of the {whole} problems that the frontier {frontier.name} of {task} "
-            "is made of: the area between them is not REG"
-        )
+        return f"the frontier {frontier.name} has no task {task}, only {', '.join(frontier.tasks)}"
+    if len(protocol["budgets"]) < 2:
+        return "one budget spans no area"
     if protocol["budget_counts"] != "response":
-        counted = protocol["budget_counts"]
-        return f"the run's budgets count {counted} tokens, those of the frontier response tokens"
+        return (
+            f"the run's budgets count {protocol['budget_counts']} tokens, the frontier's all response tokens"
+        )
+    points = frontier.tasks[task]
+    if len(settings["problem_ids"]) != points.problems:
+        part = f"{len(settings['problem_ids'])} of the {points.problems} problems"
+        return f"the run has {part} that the frontier {frontier.name} is made of"
+    if unequal := _unequal_settings(frontier, task, protocol):
+        return f"the frontier {frontier.name} was built under another protocol: {'; '.join(unequal)}"
     return None
+
+
+def _refuse_outside(frontier: Frontier, task: str, budgets: Sequence[int]) -> None:
+    """Nothing is extrapolated, whoever chose the frontier (SPEC 3)."""
+    known = frontier.tasks[task].budgets
+    if budgets[0] < known[0] or budgets[-1] > known[-1]:
+        raise InputError(
+            f"budgets {budgets[0]} to {budgets[-1]} leave those of the frontier {frontier.name} of {task}, "
+            f"{known[0]} to {known[-1]}: choose budgets within, or --frontier none"
+        )
+
+
+def _unequal_settings(frontier: Frontier, task: str, protocol: Mapping[str, Any]) -> list[str]:
+    """Settings on which a built frontier and the run differ, those aside that REG allows to differ.
+
+    The frontier is interpolated at other budgets; the number of samples moves the noise, not the mean.
+    """
+    if frontier.protocol == "unverified":
+        return []
+
+    def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
+        shared = {key: value for key, value in settings.items() if key not in ("tasks", "budgets")}
+        own = settings.get("tasks", {}).get(task, {})
+        return {**shared, task: {key: value for key, value in own.items() if key != "samples"}}
+
+    return differences(measured(frontier.protocol.settings), measured(protocol))
+
+
+PUBLISHED = {"probe.name": "reo-rl", "sampling.temperature": 0.6, "sampling.top_p": 0.95}
+"""What the paper does say about its frontiers (REG section 4.1, appendices E and F)."""
+
+UNPUBLISHED = ("how the probes are sampled", "the grader and its rules", "the prompt")
+"""What its authors did not publish (SPEC 4)."""
+
+
+def _departures(protocol: Mapping[str, Any]) -> list[str]:
+    """A note for every published setting that the run departs from."""
+    notes = []
+    for name, published in PUBLISHED.items():
+        part, key = name.split(".")
+        mine = protocol.get(part, {}).get(key)
+        if mine is not None and mine != published:
+            notes.append(f"{name} is {mine}, the frontier's {published}: part of the gap may come from that")
+    return notes
+
+
+def _record(frontier: Frontier, chosen: Chosen) -> FrontierRecord:
+    source = frontier.source
+    digest = None if frontier.protocol == "unverified" else frontier.protocol.digest
+    return FrontierRecord(
+        name=frontier.name,
+        base_model=frontier.base_model,
+        source=f"{source.citation}, {source.address}, {source.date}",
+        chosen=chosen,
+        protocol=digest or "unverified",
+        unknown=() if digest else UNPUBLISHED,
+    )

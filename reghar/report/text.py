@@ -10,7 +10,8 @@ import unicodedata
 
 from reghar.report.schema import MeasureRecord
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!:@^])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!@^]|(?<=:)/|(?<=www)\.)", re.IGNORECASE)
+"""Characters that mean something to Markdown, the slash that makes an address and the dot of `www.` among them."""
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
