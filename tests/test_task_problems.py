@@ -208,7 +208,11 @@ def test_choices_without_a_seed_keep_their_order(tmp_path: Path, rows: Write) ->
     row = {"id": 1, "problem": "Which?", "choices": ["x", "y", "z"], "answer": "b"}
     [problem] = load_problems(task, rows(row, task="mine"))
     assert problem == Problem(
-        task="mine", id="1", question="Which?\n\nA. x\nB. y\nC. z", gold=("B",), choices=("x", "y", "z")
+        task="mine",
+        id="1",
+        question="Which?\n\nA. x\nB. y\nC. z" + INSTRUCTION,
+        gold=("B",),
+        choices=("x", "y", "z"),
     )
 
 
@@ -356,7 +360,9 @@ def test_a_format_that_only_datasets_reads(tmp_path: Path, monkeypatch: pytest.M
 
 def test_own_yaml_with_data_dir_needs_nothing_else(tmp_path: Path, rows: Write) -> None:
     [problem] = load_problems(user_task(tmp_path, "task: mine\n"), rows(ROW, task="mine"))
-    assert problem == Problem(task="mine", id="one", question="What is 1 + 1?", gold=("2",), choices=())
+    assert problem == Problem(
+        task="mine", id="one", question="What is 1 + 1?" + INSTRUCTION, gold=("2",), choices=()
+    )
 
 
 def test_a_column_that_nobody_named(tmp_path: Path, rows: Write) -> None:
@@ -374,7 +380,7 @@ def test_fields_name_columns(tmp_path: Path) -> None:
         "metadata: {fields: {id: n, problem: text, answer: final}}\n",
     )
     [problem] = load_problems(task)
-    assert (problem.id, problem.question, problem.gold) == ("7", "1?", ("1",))
+    assert (problem.id, problem.question, problem.gold) == ("7", "1?" + INSTRUCTION, ("1",))
 
 
 def test_neither_data_nor_folder(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from reghar.data import data_dir
 from reghar.errors import InputError
 from reghar.tasks.config import FunctionReference, read_config
 
@@ -143,7 +145,7 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         version=str(settings.version),
         description=settings.description,
         answer=AnswerRule(**settings.answer.model_dump()),
-        prompt=_rule(config, "doc_to_text", "problem", path),
+        prompt=_rule(config, "doc_to_text", _our_prompt(), path),
         target=_rule(config, "doc_to_target", "gold", path),
         process_docs=_function(config, "process_docs", path),
         dataset=_dataset(config, path),
@@ -175,6 +177,12 @@ def _rule(config: Mapping[str, Any], key: str, default: str, path: Path) -> str 
             f"{path}: {key} is {value!r}: give a column, a Jinja template or !function module.name"
         )
     return value
+
+
+@cache
+def _our_prompt() -> str:
+    """How the project's own mathematics tasks ask: also the default of a user's task."""
+    return str(read_config(data_dir("tasks") / "_task_yaml")["doc_to_text"])
 
 
 def _function(config: Mapping[str, Any], key: str, path: Path) -> FunctionReference | None:
