@@ -10,7 +10,7 @@ from importlib import import_module
 from reghar import __version__
 from reghar.errors import RegharError
 
-COMMANDS = ("run", "probe", "score", "report", "reg", "frontier", "tasks", "grade")
+COMMANDS = ("run", "probe", "score", "report", "tasks", "grade")
 """In the order of `reghar --help`; each is a module of this package."""
 
 EXIT_CODES = """exit codes:

@@ -85,7 +85,16 @@ class VllmEngine:
         os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", cores)
         os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "4")
         # Many CPUs have no bf16 instructions, and compiling takes longer than a small run.
-        self._arguments = {"dtype": "float32", "enforce_eager": True} | self._arguments
+        # A prompt in chunks ends vLLM 0.32's CPU worker when its request has a seed ("CPU Generator
+        # does not use offset"), so every prompt must fit into one step beside the running decodes.
+        whole_prompts = {
+            "dtype": "float32",
+            "enforce_eager": True,
+            "enable_chunked_prefill": False,
+            "max_num_batched_tokens": int(str(self._arguments["max_model_len"]))
+            + int(str(self._arguments["max_num_seqs"])),
+        }
+        self._arguments = whole_prompts | self._arguments
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
