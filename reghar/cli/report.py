@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reghar.errors import InputError
 
 if TYPE_CHECKING:
-    from reghar.report.build import IntervalKind
+    from reghar.measures import IntervalKind
     from reghar.report.schema import Report
     from reghar.store import StoredRun
 

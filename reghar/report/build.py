@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.curves import Curve
-from reghar.measures import Measure, TaskMeasures, average_measures, task_measures
+from reghar.curves import Curve, curve_of
+from reghar.measures import IntervalKind, Measure, TaskMeasures, average_measures, task_measures
 from reghar.outcomes import MISSING, OUTCOMES, Outcome, TaskOutcomes
 from reghar.report.reference import Reference, choose_reference
 from reghar.report.schema import (
@@ -24,8 +24,6 @@ from reghar.report.schema import (
 )
 from reghar.stats import REPLICATES
 from reghar.store import StoredRun
-
-IntervalKind = Literal["problems", "samples"]
 
 
 def build_report(
@@ -75,7 +73,7 @@ def _task(outcomes: TaskOutcomes, measures: TaskMeasures, reference: Reference) 
         outcomes=counts,
         full_outcomes={name: values[0] for name, values in _counts(outcomes.full[..., None]).items()},
         grader_failures=GraderFailures(
-            count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes, measures.curve))
+            count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
         measures=_records(measures.measures),
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
@@ -91,11 +89,12 @@ def _counts(outcome: NDArray[np.int8]) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _accuracy_if_right(outcomes: TaskOutcomes, curve: Curve) -> NDArray[np.float64]:
+def _accuracy_if_right(outcomes: TaskOutcomes) -> NDArray[np.float64]:
     """Shape (B,): the curve, were every answer right that the grader could not judge."""
     failed = [OUTCOMES.index(Outcome.GRADER_TIMEOUT), OUTCOMES.index(Outcome.GRADER_ERROR)]
-    share: NDArray[np.float64] = np.isin(outcomes.outcome, failed).mean(axis=(0, 1))
-    return np.minimum(curve.accuracy + share, 1.0)
+    right = np.int8(OUTCOMES.index(Outcome.CORRECT))
+    outcome = np.where(np.isin(outcomes.outcome, failed), right, outcomes.outcome)
+    return curve_of(replace(outcomes, outcome=outcome), partial=True).accuracy
 
 
 def _frontier_curve(measures: TaskMeasures, reference: Reference) -> FrontierCurveRecord | None:

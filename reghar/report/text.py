@@ -11,7 +11,7 @@ import unicodedata
 from reghar.report.schema import MeasureRecord
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!@^]|(?<=:)/|(?<=www)\.)", re.IGNORECASE)
-"""Characters that mean something to Markdown, the slash that makes an address and the dot of `www.` among them."""
+"""What means something to Markdown, the slash that makes an address and the dot of `www.` included."""
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 

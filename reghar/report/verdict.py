@@ -42,5 +42,11 @@ def _reg(report: Report, reg: MeasureRecord, value: float) -> str:
 def _no_reg(report: Report) -> str:
     accuracy = report.overall("accuracy_at_l_max")
     shown = "unknown" if accuracy is None or accuracy.value is None else f"{100 * accuracy.value:.1f}%"
-    why = "no frontier was given" if report.frontier is None else "the notes say why"
-    return f"Accuracy at the largest budget is {shown}. There is no REG: {why}."
+    having = [name for name, task in report.tasks.items() if task.frontier is not None]
+    if having:
+        why = f"only {', '.join(having)} can be compared with the frontier, so there is no average REG"
+    elif report.frontier is None and not report.notes:
+        why = "there is no REG, for want of a frontier"
+    else:
+        why = "there is no REG, and the notes say why"
+    return f"Accuracy at the largest budget, {report.average.curve.budgets[-1]:,} tokens, is {shown}; {why}."
