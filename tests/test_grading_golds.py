@@ -1,0 +1,90 @@
+"""Every gold of the eight tasks answers itself, and does not answer the next problem."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from reghar.grading import AnswerKind, GradeRequest, grade
+from reghar.outcomes import Outcome
+from reghar.tasks import load_problems, load_task
+
+TASKS = ["aime24", "aime25", "amc23", "math500", "minerva_math", "gsm8k", "olympiadbench", "gpqa_diamond"]
+EXCEPTIONS = json.loads((Path(__file__).parent / "cases" / "gold_exceptions.json").read_text(encoding="utf-8"))
+
+
+def golds(task: str, shared: Path) -> list[GradeRequest]:
+    """For each problem, its gold boxed as the answer."""
+    rule = load_task(task).answer
+    return [
+        GradeRequest(
+            gold=problem.gold,
+            answer=r"\boxed{" + ", ".join(problem.gold) + "}",
+            kind=AnswerKind(rule.kind),
+            choices=problem.choices,
+            **({} if rule.tolerance is None else {"tolerance": rule.tolerance}),
+        )
+        for problem in load_problems(load_task(task), shared / "data")
+    ]
+
+
+def ids(task: str, shared: Path) -> list[str]:
+    return [problem.id for problem in load_problems(load_task(task), shared / "data")]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_gold_answers_itself(task: str, shared: Path) -> None:
+    requests = golds(task, shared)
+    wrong = [id_ for id_, each in zip(ids(task, shared), requests, strict=True) if not correct(each)]
+    assert wrong == accepted(task, "itself")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_no_gold_answers_the_next_problem(task: str, shared: Path) -> None:
+    requests, names = golds(task, shared), ids(task, shared)
+    wrong = []
+    for place, each in enumerate(requests):
+        following = requests[(place + 1) % len(requests)]
+        swapped = GradeRequest(
+            gold=each.gold,
+            answer=following.answer,
+            kind=each.kind,
+            tolerance=each.tolerance,
+            choices=each.choices,
+        )
+        if each.gold != following.gold and correct(swapped):
+            wrong.append(names[place])
+    assert wrong == accepted(task, "next")
+
+
+def test_all_3064_problems_were_read(shared: Path) -> None:
+    assert sum(len(ids(task, shared)) for task in TASKS) == 3064
+
+
+def test_an_option_text_answers_as_its_letter(shared: Path) -> None:
+    """GPQA: the right option's text is as good as its letter; another option's is wrong."""
+    problems = load_problems(load_task("gpqa_diamond"), shared / "data")
+    outcomes = {"right": 0, "wrong": 0}
+    for problem in problems:
+        for letter, text in zip("ABCD", problem.choices, strict=True):
+            request = GradeRequest(
+                gold=problem.gold, answer=text, kind=AnswerKind.CHOICE, choices=problem.choices
+            )
+            expected = Outcome.CORRECT if (letter,) == problem.gold else Outcome.INCORRECT
+            outcomes["right" if grade(request).outcome is expected else "wrong"] += 1
+    assert outcomes["wrong"] <= len(EXCEPTIONS["option_texts"]), outcomes
+
+
+def correct(request: GradeRequest) -> bool:
+    return grade(request).outcome is Outcome.CORRECT
+
+
+def accepted(task: str, check: str) -> list[str]:
+    """Ids of the exceptions that are accepted, each listed with its reason."""
+    return [each["id"] for each in EXCEPTIONS["golds"] if (each["task"], each["check"]) == (task, check)]
+
+
+def test_exceptions_name_problems_that_exist(shared: Path) -> None:
+    for each in EXCEPTIONS["golds"]:
+        assert each["reason"]
+        assert each["id"] in ids(each["task"], shared)
