@@ -1,0 +1,54 @@
+"""`reghar reg --curve FILE --frontier NAME`: the gap of a curve that any harness measured."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser("reg", help="REG of a curve in a CSV file, from any harness")
+    parser.add_argument(
+        "--curve",
+        metavar="FILE",
+        type=Path,
+        required=True,
+        help="CSV file with the columns task,budget,accuracy; accuracy as a fraction",
+    )
+    parser.add_argument("--frontier", metavar="NAME", required=True, help="name or path of a frontier")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.set_defaults(handler=_reg)
+
+
+def _reg(arguments: argparse.Namespace) -> int:
+    from reghar.curve_file import read_curves
+    from reghar.frontiers import load_frontier
+    from reghar.gaps import gaps
+
+    result = gaps(read_curves(arguments.curve), load_frontier(arguments.frontier))
+    if arguments.json:
+        import json
+
+        sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    else:
+        _print_table(result)
+    return 0
+
+
+def _print_table(result: dict[str, Any]) -> None:
+    figures = ("reg", "reg_up_to_1024", "reg_positive", "reg_negative", "area")
+    titles = ("REG", "up to 1,024", "positive", "negative", "area")
+    rows = [("task", *titles)]
+    named = {**result["tasks"], "average": result["average"]}
+    for name, one in named.items():
+        rows.append((name, *("-" if one[figure] is None else f"{one[figure]:.1f}" for figure in figures)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for task, *cells in rows:
+        right = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+        sys.stdout.write("  ".join((task.ljust(widths[0]), *right)) + "\n")
+    sys.stdout.write(f"In tokens, against the frontier {result['frontier']}; lower REG is better.\n")
+    for note in result["notes"]:
+        sys.stdout.write(f"Note: {note}\n")
