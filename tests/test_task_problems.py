@@ -216,7 +216,31 @@ def test_choices_without_a_seed_keep_their_order(tmp_path: Path, rows: Write) ->
     )
 
 
-@pytest.mark.parametrize("answer", ["E", "", "AB", 3])
+def test_choices_without_ids_are_shuffled_by_their_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    serve(monkeypatch, [{"problem": "Which?", "choices": ["w", "x", "y", "z"], "answer": "C"}] * 40)
+    task = choice_task(tmp_path, "  shuffle_seed: 1\ndataset_path: some/set\n")
+    assert {problem.gold for problem in load_problems(task)} == {("A",), ("B",), ("C",), ("D",)}
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": 1, "stem": "Which?", "choices": ["x", "y"]}, "has no 'answer'"),
+        ({"id": 1, "stem": "Which?", "choices": ["x", "y"], "answer": None}, "has no 'answer'"),
+        ({"id": 1, "problem": "Which? A. x B. y", "answer": "A"}, "has no list of 'choices'"),
+        ({"id": 1, "stem": "Which?", "choices": "x", "answer": "A"}, "has no list of 'choices'"),
+        ({"id": 1, "stem": "Which?", "choices": [], "answer": "A"}, "has no list of 'choices'"),
+        ({"id": 1, "choices": ["x", "y"], "answer": "A"}, "has no 'stem' and no 'problem'"),
+    ],
+)
+def test_rows_that_a_choice_task_refuses(rows: Write, row: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=f"row 1 of task gpqa_diamond {message}"):
+        load_problems(load_task("gpqa_diamond"), rows(row, task="gpqa_diamond"))
+
+
+@pytest.mark.parametrize("answer", ["E", "AB", 3])
 def test_a_choice_that_does_not_exist(tmp_path: Path, rows: Write, answer: object) -> None:
     folder = rows({"id": 1, "problem": "Which?", "choices": ["x", "y"], "answer": answer}, task="mine")
     with pytest.raises(InputError, match="give one letter of AB"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
-from reghar.tasks.documents import RowError, canonical
+from reghar.tasks.documents import RowError, canonical, text_of
 from reghar.tasks.rows import Row, read_rows
 from reghar.tasks.task import Task
 from reghar.tasks.templates import compile_rule, literal_list
@@ -92,23 +92,15 @@ class _Builder:
     def problem(self, row: Row, index: int) -> tuple[Problem, dict[str, Any]]:
         """The problem in one row, and the row with our columns; `index` counts from 0."""
         task = self._task
-        document = canonical(row, task, ours_first=self._from_folder)
+        document = canonical(row, task, index, from_folder=self._from_folder)
         problem = Problem(
             task=task.name,
-            id=self._id(document, index),
-            question=_text(self._ask(document), "problem"),
+            id=document["id"],
+            question=text_of(self._ask(document), "problem"),
             gold=self._gold(document),
             choices=tuple(document.get("choices", ())) if task.answer.kind == "choice" else (),
         )
         return problem, document
-
-    def _id(self, document: Row, index: int) -> str:
-        identity = document.get("id")
-        if identity is not None and str(identity).strip():
-            return _text(identity, "id")
-        if self._from_folder or "id" in self._task.fields:
-            raise RowError("has no 'id'")
-        return str(index)  # a data set without ids: its order is all there is
 
     def _gold(self, document: Row) -> tuple[str, ...]:
         answers = literal_list(self._target(document))
@@ -125,7 +117,7 @@ class _Builder:
 
 
 def _one_gold(value: object, task: Task) -> str:
-    text = _text(value, "answer").strip()
+    text = text_of(value, "answer").strip()
     if task.answer.kind == "integer":
         # Data sets write integers as 073 or 27.0; one form keeps the protocol's digest the same.
         match = re.fullmatch(r"([+-]?)0*(\d+?)(\.0*)?", text)
@@ -136,12 +128,3 @@ def _one_gold(value: object, task: Task) -> str:
     if task.answer.kind == "choice" and not re.fullmatch("[A-Z]", text):
         raise RowError(f"has the answer {text[:60]!r}: give one letter")
     return text
-
-
-def _text(value: object, name: str) -> str:
-    """The value as text. Raises RowError where it is blank, or neither text nor a number."""
-    if value is None or (isinstance(value, str) and not value.strip()):
-        raise RowError(f"has no {name!r}")
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RowError(f"has a {name!r} that is neither text nor a number: {str(value)[:60]!r}")
-    return str(value)
