@@ -21,6 +21,7 @@ class Problem:
     """One question with its gold answer."""
 
     task: str
+    """Name of its task, without prefix."""
     id: str
     """Unique within the task."""
     question: str

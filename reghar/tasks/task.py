@@ -30,6 +30,7 @@ class AnswerRule:
     """How answers are compared with the gold answer."""
 
     kind: Kind = "math"
+    """Integers, any mathematics, or the letter of a choice."""
     tolerance: float | None = None
     """Relative tolerance of numbers, > 0; None for the grader's own (1e-4)."""
     tolerance_reason: str | None = None
@@ -47,6 +48,7 @@ class Dataset:
     name: str | None
     """Configuration of the data set."""
     split: str
+    """The split whose rows are asked."""
     revision: str | None
     """Commit of the data set; None where it is not pinned."""
     arguments: Mapping[str, Any]
@@ -62,16 +64,21 @@ class Task:
     name: str
     """Without the prefix `reghar_`; also the stem of its file in a data folder."""
     path: Path
+    """The YAML file."""
     version: str
+    """Part of the protocol: raised when a question or its grading changes."""
     description: str
     """One sentence for people; empty where the file has none."""
     answer: AnswerRule
+    """How its answers are compared."""
     prompt: str | FunctionReference
     """lm-eval's `doc_to_text`: a column, a Jinja template or a function; gives the whole user message."""
     target: str | FunctionReference
     """lm-eval's `doc_to_target`: gives the gold answer, or a list of accepted ones."""
     process_docs: FunctionReference | None
+    """lm-eval's function from a `datasets.Dataset` to the rows that count."""
     dataset: Dataset
+    """Where its rows come from."""
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
     """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`) -> the data set's own, or,
     for `answers` and `choices`, a list of its columns."""
