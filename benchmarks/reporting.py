@@ -50,7 +50,8 @@ def main() -> int:
         start = time.perf_counter()
         subprocess.run(command, check=True)
         seconds = time.perf_counter() - start
-        gigabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        gigabytes = used.ru_maxrss / 2**20
         size = (run / "report.json").stat().st_size / 1024
     pairs = f"{arguments.problems} x {arguments.samples} x {len(REG_GRID)}"
     print(

@@ -58,8 +58,8 @@ def accuracy_axis(axes: Axes) -> None:
 
 
 def budget_columns(axes: Axes, budgets: Sequence[int]) -> None:
-    """Budgets as columns of equal width; at most five are named."""
-    places = range(0, len(budgets), -(-len(budgets) // 5))
+    """Budgets as columns of equal width; at most six are named."""
+    places = range(0, len(budgets), -(-len(budgets) // 6))
     axes.set_xticks(list(places), [tokens(budgets[place]) for place in places])
     axes.set_xlim(-0.5, len(budgets) - 0.5)
     axes.set_xlabel(f"{_BUDGET}, not to scale")

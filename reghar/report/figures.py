@@ -18,7 +18,7 @@ from reghar.outcomes import MISSING, TaskOutcomes
 from reghar.report import style
 from reghar.report.axes import Scale, accuracy_axis, budget_axis, budget_columns, shared_legend, tokens
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
-from reghar.report.text import measured, printable
+from reghar.report.text import measured, model_name, printable
 from reghar.store.parts import write_aside
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def overlay(
             axes.fill_between(
                 one.budgets, accuracy, _percent(frontier.accuracy), color=colour, alpha=0.13, linewidth=0
             )
-        axes.plot(one.budgets, accuracy, color=colour, linestyle=line, label=printable(label))
+        axes.plot(one.budgets, accuracy, color=colour, linestyle=line, label=printable(label), clip_on=False)
     if frontier is not None:
         axes.plot(
             curves[0][1].budgets,
@@ -188,10 +188,8 @@ def save(
 
 
 def model_label(name: str, reg: MeasureRecord | None = None) -> str:
-    """A legend entry: the model's own name, without its folder, and its REG where there is one."""
-    short = printable(name).rstrip("/").rsplit("/", 1)[-1]
-    if len(short) > 48:
-        short = f"{short[:47]}…"
+    """A legend entry: the model's own name and its REG where there is one."""
+    short = model_name(name)
     return short if reg is None or reg.value is None else f"{short}, REG {measured(reg)}"
 
 

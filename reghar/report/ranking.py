@@ -20,6 +20,11 @@ class Ranking:
     """What they are ranked by: `reg`, or `area` where no report has a frontier (the order is the same)."""
     reports: tuple[Report, ...]
 
+    def places(self) -> Iterator[tuple[str, Report]]:
+        """Every report with its place; an incomplete one has none."""
+        for place, report in enumerate(self.reports, start=1):
+            yield (str(place) if report.complete else "incomplete"), report
+
 
 def rank(reports: Sequence[Report]) -> Ranking:
     """The reports in order. Raises InputError where protocol or frontier make them incomparable."""
@@ -55,16 +60,9 @@ COLUMNS = {
 """Measures of the ranking table, by name, with their headings."""
 
 
-def ranking_rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
-    """Place, model, figures; an incomplete run has no place."""
-    place = 0
-    for report in ranking.reports:
-        place += report.complete
-        yield (
-            str(place) if report.complete else "incomplete",
-            report.model,
-            *(measured(report.overall(name)) for name in COLUMNS),
-        )
+def _rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
+    for place, report in ranking.places():
+        yield (place, report.model, *(measured(report.overall(name)) for name in COLUMNS))
 
 
 def _page(ranking: Ranking) -> Iterator[str]:
@@ -78,7 +76,7 @@ def _page(ranking: Ranking) -> Iterator[str]:
     else:
         yield f"By REG against the frontier of {escaped(first.frontier.name)}, smallest first."
     yield ""
-    rows = (tuple(escaped(cell) for cell in row) for row in ranking_rows(ranking))
+    rows = (tuple(escaped(cell) for cell in row) for row in _rows(ranking))
     yield from table(("Place", "Model", *COLUMNS.values()), rows)
     yield ""
     yield (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reghar.report.ranking import COLUMNS, Ranking, ranking_rows
-from reghar.report.schema import Report
-from reghar.report.text import measured, printable
+from reghar.report.ranking import Ranking
+from reghar.report.schema import MeasureRecord, Report
+from reghar.report.text import measured, model_name, plain, printable
 from reghar.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -20,7 +20,9 @@ SHOWN = {
     "mean_length": "mean length",
     "reg": "REG (tokens)",
 }
-"""Measures of the table at the end of a run, by name, with their headings."""
+"""Measures of both tables, by name, with their headings."""
+
+_Lookup = Callable[[str], MeasureRecord | None]
 
 
 def summary(report: Report, path: Path) -> Group:
@@ -30,14 +32,14 @@ def summary(report: Report, path: Path) -> Group:
 
     table = _table(("task", *SHOWN.values()))
     for name, task in report.tasks.items():
-        _row(table, name, [measured(task.measure(column)) for column in SHOWN])
+        _row(table, (name, *_cells(task.measure)))
     if len(report.tasks) > 1:
         table.add_section()
-        _row(table, "average", [measured(report.average.measure(column)) for column in SHOWN])
+        _row(table, ("average", *_cells(report.average.measure)))
     lines: list[RenderableType] = [
         Text(printable(verdict(report)), style="" if report.complete else "bold red"),
         table,
-        Text(f"report: {printable(str(path))}"),
+        _path(path),
     ]
     return Group(*lines)
 
@@ -45,12 +47,16 @@ def summary(report: Report, path: Path) -> Group:
 def ranking(ranked: Ranking, path: Path) -> Group:
     """Several runs, best first, and the path of their page."""
     from rich.console import Group
-    from rich.text import Text
 
-    table = _table(("place", "model", *COLUMNS.values()))
-    for row in ranking_rows(ranked):
-        _row(table, row[0], row[1:])
-    return Group(table, Text(f"report: {printable(str(path))}"))
+    table = _table(("place", "model", *SHOWN.values()))
+    for place, report in ranked.places():
+        _row(table, (place, model_name(report.model), *_cells(report.overall)))
+    return Group(table, _path(path))
+
+
+def _cells(measure: _Lookup) -> list[str]:
+    """REG with its interval, the others without: a line has to fit into 80 columns."""
+    return [measured(measure(name)) if name == "reg" else plain(measure(name)) for name in SHOWN]
 
 
 def _table(header: Sequence[str]) -> Table:
@@ -59,11 +65,18 @@ def _table(header: Sequence[str]) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        table.add_column(name, justify="left" if i == 0 or name == "model" else "right", overflow="fold")
+        named = i == 0 or name == "model"
+        table.add_column(name, justify="left" if named else "right", overflow="fold", no_wrap=name != "model")
     return table
 
 
-def _row(table: Table, first: str, cells: Sequence[str]) -> None:
+def _row(table: Table, cells: Sequence[str]) -> None:
     from rich.text import Text
 
-    table.add_row(*(Text(printable(cell)) for cell in (first, *cells)))
+    table.add_row(*(Text(printable(cell)) for cell in cells))
+
+
+def _path(path: Path) -> RenderableType:
+    from rich.text import Text
+
+    return Text(f"report: {printable(str(path))}", overflow="fold")

@@ -23,6 +23,12 @@ def printable(text: str) -> str:
     )
 
 
+def model_name(model: str) -> str:
+    """The model's own name, without its folder or organization, at most 48 characters."""
+    short = printable(model).rstrip("/").rsplit("/", 1)[-1]
+    return short if len(short) <= 48 else f"{short[:47]}…"
+
+
 def escaped(text: str) -> str:
     """The text as itself in a Markdown paragraph or table: no markup, HTML, link or formula."""
     plain = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -43,10 +49,17 @@ def number(value: float | None, unit: str) -> str:
 
 
 def measured(measure: MeasureRecord | None) -> str:
-    """Value and interval: `1,780 [1,702, 1,861]`."""
+    """Value and interval: `1,780 [1,702, 1,861]`, `63.3% [55.8, 70.6]`; an open end is infinite."""
     if measure is None or measure.value is None:
         return "–"
     value = number(measure.value, measure.unit)
-    if measure.low is None or measure.high is None:
+    if measure.low is None and measure.high is None:
         return value
-    return f"{value} [{number(measure.low, measure.unit)}, {number(measure.high, measure.unit)}]"
+    low = "−∞" if measure.low is None else number(measure.low, measure.unit).removesuffix("%")
+    high = "∞" if measure.high is None else number(measure.high, measure.unit).removesuffix("%")
+    return f"{value} [{low}, {high}]"
+
+
+def plain(measure: MeasureRecord | None) -> str:
+    """The value alone."""
+    return "–" if measure is None else number(measure.value, measure.unit)

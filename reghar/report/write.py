@@ -87,7 +87,12 @@ def _curve_panels(report: Report, scale: Scale) -> list[figures.Panel]:
 
 def _overlay_panels(ranking: Ranking) -> list[figures.Panel]:
     """A panel a task; the legend gives every model's REG over all tasks."""
-    labels = [figures.model_label(report.model, report.overall("reg")) for report in ranking.reports]
+    labels = [
+        figures.model_label(report.model, report.overall("reg"))
+        if report.complete
+        else f"{figures.model_label(report.model)} (incomplete)"
+        for report in ranking.reports
+    ]
 
     def panel(name: str) -> Callable[[Axes], None]:
         tasks = [report.tasks[name] for report in ranking.reports]
