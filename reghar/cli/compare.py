@@ -1,0 +1,124 @@
+"""`reghar compare`: several runs against a baseline, paired problem by problem. No engine is needed."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reghar.comparison.sides import Side
+    from reghar.comparison.table import Comparison
+
+DESCRIPTION = """Accuracy, length and REG of every side, task by task and on average, and every
+difference from the baseline with its paired bootstrap interval, p-value and the difference that
+could have been detected. A side is a run, or several runs of one method (training seeds) joined by
+a plus sign: their mean. NAME= says what tables call it."""
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "compare", help="compare runs with a baseline, with significance", description=DESCRIPTION
+    )
+    parser.add_argument("sides", nargs="+", metavar="[NAME=]RUN[+RUN]", help="folders of complete runs")
+    parser.add_argument(
+        "--baseline",
+        metavar="RUN",
+        help="what the others are compared with: one of the sides, by name or folder, or one more "
+        "(default: the first)",
+    )
+    add_statistics(parser)
+    parser.add_argument(
+        "--balanced",
+        type=float,
+        metavar="ACCURACY",
+        help="also the length of correct responses on the problems that every side solves with more than "
+        "this accuracy, such as 0.5",
+    )
+    parser.add_argument("--format", choices=("terminal", "md", "csv", "latex"), default="terminal")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
+    parser.set_defaults(handler=handle)
+
+
+def add_statistics(parser: argparse.ArgumentParser) -> None:
+    """Options that `compare` and `check` share."""
+    parser.add_argument(
+        "--frontier",
+        metavar="NAME",
+        help="auto (by the model's name), none, a name or a file; default: what the baseline was run with",
+    )
+    parser.add_argument(
+        "--interval",
+        choices=("problems", "samples"),
+        default="problems",
+        help="draw whole problems (default), or samples within these fixed problems",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="SETTING",
+        help="a setting of the protocol that may differ, such as probe.temperature or sampling; "
+        "may be repeated",
+    )
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Compares, then prints or writes; returns 0."""
+    from reghar.comparison import render
+    from reghar.comparison.measured import Bootstrap
+    from reghar.comparison.table import compare
+    from reghar.store.parts import write_aside
+
+    sides, baseline = choose_baseline(arguments.sides, arguments.baseline)
+    comparison = compare(
+        sides,
+        baseline=baseline,
+        frontier=arguments.frontier,
+        bootstrap=Bootstrap(interval=arguments.interval),
+        allowed=arguments.allow,
+        balanced=arguments.balanced,
+    )
+    if arguments.format == "terminal" and arguments.out is None:
+        from rich.console import Console
+
+        Console().print(render.terminal(comparison))
+        return 0
+    text = _text(comparison, arguments.format)
+    if arguments.out is None:
+        sys.stdout.write(text)
+    else:
+        write_aside(arguments.out, lambda file: file.write(text.encode()))
+    return 0
+
+
+def _text(comparison: Comparison, form: str) -> str:
+    from rich.console import Console
+
+    from reghar.comparison import render
+
+    if form == "terminal":
+        page = Console(file=io.StringIO(), width=120, record=True)
+        page.print(render.terminal(comparison))
+        return page.export_text()
+    return {"md": render.markdown, "csv": render.to_csv, "latex": render.latex}[form](comparison)
+
+
+def choose_baseline(arguments: Sequence[str], baseline: str | None) -> tuple[list[Side], Side]:
+    """All sides and the one that is the baseline. Raises InputError for runs that are none."""
+    from reghar.comparison.sides import load_sides
+
+    sides = load_sides(arguments)
+    if baseline is None:
+        return sides, sides[0]
+    for argument, side in zip(arguments, sides, strict=True):
+        folders = {str(run.path.resolve()) for run in side.runs}
+        if baseline in (side.label, argument) or folders == {str(Path(baseline).resolve())}:
+            return sides, side
+    sides = load_sides([baseline, *arguments])
+    return sides, sides[0]
