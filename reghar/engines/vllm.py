@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
 import os
-from collections.abc import AsyncGenerator, Sequence
+import sys
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from reghar.engines.base import Chunk, EngineInfo, Sampling
@@ -25,8 +28,12 @@ class VllmEngine:
         max_num_seqs: int,
         seed: int,
         arguments: dict[str, object],
+        log: Path | None = None,
     ) -> None:
-        """`max_model_len` in tokens; `arguments` are the user's and win over every default here."""
+        """`max_model_len` in tokens; `arguments` are the user's and win over every default here.
+
+        `log`: file that gets what vLLM and its processes print; None leaves it on the terminal.
+        """
         self._arguments: dict[str, object] = {
             "model": model_path,
             "revision": revision,
@@ -35,6 +42,7 @@ class VllmEngine:
             "seed": seed,
             **arguments,
         }
+        self._log = log
         self._engine: Any = None
         self._info: EngineInfo | None = None
         self._numbers = itertools.count()
@@ -48,8 +56,10 @@ class VllmEngine:
 
     def start(self) -> None:
         """See `Engine`."""
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        with _output_to(self._log):
+            self._start()
+
+    def _start(self) -> None:
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
         # The event loop may already hold threads (progress, grading): forking would copy their locks.
         os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
@@ -65,19 +75,20 @@ class VllmEngine:
         if current_platform.is_cpu():
             self._use_whole_cpu()
         try:
-            # The progress bars of vLLM's loader would tear ours.
-            arguments = {"use_tqdm_on_load": False, **self._arguments}
-            self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
+            self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments))
         except (RuntimeError, ValueError, TypeError, OSError, AssertionError, ImportError) as error:
-            raise EngineError(
-                f"vLLM cannot load {self._arguments['model']!r}: {_first_line(error)}"
-            ) from error
+            model = self._arguments["model"]
+            raise EngineError(f"vLLM cannot load {model!r}: {_first_line(error)}{self._see_log}") from error
         self._info = EngineInfo(
             name="vllm",
             version=str(vllm.__version__),
             host="cpu" if current_platform.is_cpu() else str(current_platform.get_device_name()),
             arguments={key: value for key, value in self._arguments.items() if value is not None},
         )
+
+    @property
+    def _see_log(self) -> str:
+        return f"; see {self._log}" if self._log is not None else ""
 
     def _use_whole_cpu(self) -> None:
         # vLLM's CPU worker binds to one core unless told otherwise.
@@ -114,7 +125,7 @@ class VllmEngine:
                 async for output in stream:
                     yield _chunk(output)
         except (EngineDeadError, EngineGenerateError) as error:
-            raise EngineError(f"vLLM died while generating: {_first_line(error)}") from error
+            raise EngineError(f"vLLM died while generating{self._see_log}") from error
 
     def sampling_params(self, sampling: Sampling, interval: int) -> Any:
         """The settings of one request as vLLM takes them."""
@@ -148,6 +159,32 @@ def _chunk(output: Any) -> Chunk:
     if reason == "stop" and token_ids:
         token_ids.pop()  # vLLM hands out the token that ended the response
     return Chunk(token_ids, reason, output.num_cached_tokens or 0)
+
+
+@contextlib.contextmanager
+def _output_to(log: Path | None) -> Iterator[None]:
+    """Appends what this process and those it starts print to a file; theirs goes there for good."""
+    if log is None:
+        yield
+        return
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [(fd, os.dup(fd)) for fd in (1, 2)]
+    try:
+        with log.open("a") as file:
+            for fd, _ in kept:
+                os.dup2(file.fileno(), fd)
+        yield
+        # From here on vLLM's loggers in this process write to the file themselves.
+        vllm_logger = logging.getLogger("vllm")
+        vllm_logger.handlers = [logging.FileHandler(log)]
+        vllm_logger.propagate = False
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for fd, copy in kept:
+            os.dup2(copy, fd)
+            os.close(copy)
 
 
 def _first_line(error: BaseException) -> str:
