@@ -19,7 +19,7 @@ from reghar.metrics import change
 from reghar.outcomes import TaskOutcomes
 from reghar.stats import Difference
 
-MEASURE = "balanced_length"
+BALANCED_LENGTH = "balanced_length"
 """Mean over the balanced problems of the mean length of correct responses, tokens."""
 
 
@@ -89,7 +89,7 @@ def _cell(
     return Cell(
         task=name,
         side=side,
-        measure=MEASURE,
+        measure=BALANCED_LENGTH,
         unit="tokens",
         higher_is_better=False,
         value=value,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from reghar.comparison.balanced import BALANCED_LENGTH
 from reghar.comparison.cells import Cell
 from reghar.comparison.table import Comparison
 from reghar.report.markdown import table
@@ -20,8 +21,8 @@ HEADINGS = {
     "accuracy_full": "Accuracy (%)",
     "mean_length": "Length",
     "reg": "REG",
-    "accuracy_at_l_max": "Accuracy at L_max (%)",
-    "balanced_length": "Balanced length",
+    "accuracy_at_l_max": "Acc. at L_max (%)",
+    BALANCED_LENGTH: "Balanced length",
 }
 """Measures as tables call them; in tokens where no unit is named."""
 _TABLE_1 = ("accuracy_full", "mean_length", "reg")
@@ -83,14 +84,15 @@ def _rich_table(header: Sequence[str], rows: Iterable[Iterable[str]], *, names: 
 
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        found.add_column(name, justify="left" if i < names else "right", overflow="fold", no_wrap=i >= names)
+        justify: Literal["left", "right"] = "left" if i < names else "right"
+        found.add_column(name, justify=justify, overflow="fold", no_wrap=name != "Side")
     for row in rows:
         found.add_row(*(Text(printable(cell)) for cell in row))
     return found
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One row a task, side and measure, figures unrounded: fractions and tokens, empty where there is none."""
+    """One row a task, side and measure, figures unrounded; empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV)
@@ -146,8 +148,8 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "samples": "samples drawn with replacement within these fixed problems",
     }[comparison.bootstrap.interval]
     yield (
-        f"Differences are paired by problem: one draw for all sides ({drawn}, {comparison.bootstrap.replicates:,} "
-        f"times, seed {comparison.bootstrap.seed}). p is two-sided and not corrected for the number of "
+        f"Differences are paired by problem: one draw for all sides ({drawn}, "
+        f"{comparison.bootstrap.replicates:,} times, seed {comparison.bootstrap.seed}). p is two-sided and not corrected for the number of "
         "comparisons. Detectable: the smallest true difference found with 80% power at 5%."
     )
     if comparison.frontier is not None:
@@ -177,7 +179,7 @@ def _columns(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _shown(comparison: Comparison) -> tuple[str, ...]:
-    return (*_TABLE_1, *(measure for measure in comparison.measures if measure == "balanced_length"))
+    return (*_TABLE_1, *(measure for measure in comparison.measures if measure == BALANCED_LENGTH))
 
 
 def _find(comparison: Comparison, task: str, side: str, measure: str) -> Cell | None:

@@ -1,4 +1,4 @@
-"""One side of a comparison: a run, or several runs of one method, and what keeps sides from being compared."""
+"""One side of a comparison: a run, or the runs of one method, and what keeps sides from being compared."""
 
 from __future__ import annotations
 
@@ -83,10 +83,12 @@ def load_sides(arguments: Iterable[str]) -> list[Side]:
     loaded = [(name, tuple(load_run(path) for path in paths)) for name, paths in named]
     for _, runs in loaded:
         _refuse_repeated(runs)
-    labels = [name or model_name(runs[0].model) for name, runs in loaded]
-    for i, (name, runs) in enumerate(loaded):
-        if name is None and labels.count(labels[i]) > 1:
-            labels[i] = "+".join(run.path.resolve().name for run in runs)
+    models = [name or model_name(runs[0].model) for name, runs in loaded]
+    folders = ["+".join(run.path.resolve().name for run in runs) for _, runs in loaded]
+    labels = [
+        folder if name is None and models.count(model) > 1 else model
+        for (name, _), model, folder in zip(loaded, models, folders, strict=True)
+    ]
     for label in labels:
         if labels.count(label) > 1:
             raise InputError(f"two sides are called {label!r}: name them, as in first=RUN second=RUN")
@@ -117,7 +119,8 @@ def require_complete(run: StoredRun) -> None:
     missing = sum(int((run.outcomes(task).outcome == MISSING).sum()) for task in run.tasks)
     if missing or not run.complete:
         raise InputError(
-            f"run {str(run.path)!r} is incomplete: {missing:,} planned answers are missing; finish it with --resume"
+            f"run {str(run.path)!r} is incomplete: {missing:,} planned answers are missing; "
+            "finish it with --resume"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reghar.comparison.balanced import balanced_cells
+from reghar.comparison.balanced import BALANCED_LENGTH, balanced_cells
 from reghar.comparison.cells import Cell
 from reghar.comparison.measured import (
     Bootstrap,
@@ -76,14 +76,14 @@ def compare(
     against = measured[baseline.label]
     groups = (*problems, AVERAGE) if len(problems) > 1 else tuple(problems)
     cells = [cell for task in groups for side in measured.values() for cell in _cells(task, side, against)]
-    measures = SHOWN
+    measures: tuple[str, ...] = SHOWN
     if balanced is not None:
-        more, told = balanced_cells(
+        lengths, told = balanced_cells(
             outcomes, baseline.label, threshold=balanced, bootstrap=bootstrap, average=AVERAGE
         )
-        cells += more
+        cells += lengths
         notes += told
-        measures = (*SHOWN, more[0].measure) if more else SHOWN
+        measures += (BALANCED_LENGTH,) if lengths else ()
     return Comparison(
         sides=tuple(measured),
         baseline=baseline.label,
@@ -117,10 +117,10 @@ def _reference(
 def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Cell]:
     of = None if task == AVERAGE else task
     ours, theirs = side.figures(of), baseline.figures(of)
+    against = side is not baseline
     for name in SHOWN:
         value = ours[name].value if name in ours else None
         base = theirs[name].value if name in theirs else None
-        against = side is not baseline
         yield Cell(
             task=task,
             side=side.label,
@@ -128,12 +128,17 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
             unit=MEASURES[name][0],
             higher_is_better=MEASURES[name][1],
             value=value,
-            # The average row's change is the change of the averages (REG table 1, SPEC 3).
-            change=change(value, base).relative
-            if against and value is not None and base is not None
-            else None,
+            change=relative_change(value, base) if against else None,
             difference=paired(name, side, baseline, of) if against else None,
         )
+
+
+def relative_change(value: float | None, base: float | None) -> float | None:
+    """Against the baseline, as a fraction of it; for the average row give the averages (REG table 1).
+
+    None where a figure is missing or the baseline is not above 0 (SPEC 3).
+    """
+    return None if value is None or base is None else change(value, base).relative
 
 
 def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, MeasuredSide]) -> Iterator[str]:
@@ -141,7 +146,7 @@ def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, Meas
     for task, lines in reference.task_notes.items():
         yield from (f"{task}: {line}" for line in lines)
     if reference.record is None:
-        yield "without a frontier REG is unknown; its differences are those of the areas, whatever the frontier"
+        yield "without a frontier REG is unknown; a difference of REG is that of the areas, whatever the frontier"
     elif reference.record.unknown:
         yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
     for side in sides:
