@@ -51,9 +51,8 @@ def tokens(value: float, _position: float = 0) -> str:
 
 
 def accuracy_axis(axes: Axes) -> None:
-    axes.set_ylim(bottom=0)
-    if axes.get_ylim()[1] > 92:
-        axes.set_ylim(0, 100)
+    top = axes.get_ylim()[1]
+    axes.set_ylim(0, 100 if top > 92 else max(top, 10))
     axes.set_ylabel("Accuracy (%)")
 
 

@@ -70,7 +70,12 @@ def overlay(
         accuracy = _percent(one.accuracy)
         if frontier is not None:
             axes.fill_between(
-                one.budgets, accuracy, _percent(frontier.accuracy), color=colour, alpha=0.13, linewidth=0
+                one.budgets,
+                accuracy,
+                _percent(frontier.accuracy),
+                color=colour,
+                alpha=0.4 / max(len(curves), 3),
+                linewidth=0,
             )
         axes.plot(one.budgets, accuracy, color=colour, linestyle=line, label=printable(label), clip_on=False)
     if frontier is not None:

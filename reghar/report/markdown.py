@@ -26,7 +26,7 @@ def markdown(report: Report) -> str:
         _cost(report),
         _protocol(report),
     )
-    return "\n\n".join(text for section in sections if (text := "\n".join(section))) + "\n"
+    return "\n\n".join(text for section in sections if (text := "\n".join(section).rstrip())) + "\n"
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
