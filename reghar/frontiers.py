@@ -199,7 +199,7 @@ def load_frontier(name_or_path: str | Path, include_dirs: Iterable[str | Path] =
     path = Path(name_or_path)
     if path.suffix == ".json" or path.is_file():
         return read_frontier(path)
-    known = f"{_nearest(wanted, files)}, or a path to a .json file"
+    known = f"{_nearest(wanted, files)} A path to a .json file works too"
     raise InputError(f"unknown frontier {str(name_or_path)!r}: {known}")
 
 
