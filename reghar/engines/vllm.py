@@ -98,14 +98,15 @@ class VllmEngine:
         # Many CPUs have no bf16 instructions, and compiling takes longer than a small run.
         # A prompt in chunks ends vLLM 0.32's CPU worker when its request has a seed ("CPU Generator
         # does not use offset"), so every prompt must fit into one step beside the running decodes.
-        whole_prompts = {
+        defaults = {
             "dtype": "float32",
             "enforce_eager": True,
+            "block_size": 32,  # the smallest here: a probe finds more of its trace in the cache
             "enable_chunked_prefill": False,
             "max_num_batched_tokens": int(str(self._arguments["max_model_len"]))
             + int(str(self._arguments["max_num_seqs"])),
         }
-        self._arguments = whole_prompts | self._arguments
+        self._arguments = defaults | self._arguments
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
