@@ -1,0 +1,240 @@
+"""From outcomes to named measures: by hand, against the frontier, with intervals, averaged, compared."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from outcome_arrays import outcomes_of, random_outcomes
+
+from reghar.budgets import REG_32K_GRID, REG_GRID
+from reghar.errors import InputError
+from reghar.frontiers import TaskFrontier, load_frontier
+from reghar.measures import MEASURES, average_measures, difference, task_measures
+from reghar.metrics import reg
+from reghar.outcomes import MISSING
+
+BUDGETS = [0, 256, 512, 1024, 2048]
+FRONTIER = TaskFrontier(budgets=tuple(BUDGETS), accuracy=(0.1, 0.4, 0.6, 0.8, 0.8), samples=4, problems=20)
+
+
+def test_names_units_and_directions() -> None:
+    measured = task_measures(random_outcomes(20, 4, BUDGETS), FRONTIER, replicates=200)
+    assert [measure.name for measure in measured.measures] == list(MEASURES)
+    for measure in measured.measures:
+        assert (measure.unit, measure.higher_is_better) == MEASURES[measure.name]
+
+
+def test_plain_means() -> None:
+    outcomes = outcomes_of(
+        [[[0, 0, 1], [0, 0, 0]], [[1, 1, 1], [0, 1, 1]]], [0, 256, 512], lengths=[[500, 900], [100, 300]]
+    )
+    outcomes = replace(
+        outcomes,
+        finished=np.array([[True, False], [True, True]]),
+        looped=np.array([[False, True], [False, False]]),
+        thinking_closed=np.array([[True, False], [True, False]]),
+        thinking_length=np.array([[400, 900], [80, 200]]),
+    )
+    measured = task_measures(outcomes, None, replicates=200)
+    value = {measure.name: measure.value for measure in measured.measures}
+    assert value["accuracy_at_l_max"] == value["accuracy_full"] == 0.75
+    assert value["mean_length"] == 450
+    assert value["mean_length_correct"] == pytest.approx((500 + 100 + 300) / 3)
+    assert value["mean_thinking_length"] == 395
+    assert value["share_unfinished"] == value["share_looped"] == 0.25
+    assert value["share_thinking"] == 1
+    assert value["share_thinking_unclosed"] == 0.5
+    assert value["area"] == pytest.approx(256 * (0.25 + 0.5) / 2 + 256 * (0.5 + 0.75) / 2)
+    assert "reg" not in value
+    assert measured.outcomes["correct"] == [1, 2, 3]
+    assert measured.full_outcomes["incorrect"] == 1
+
+
+def test_s1_by_hand() -> None:
+    outcomes = outcomes_of([[[0, 0, 1], [0, 1, 1]]] * 2, [0, 256, 512], lengths=[[300, 600]] * 2)
+    measured = task_measures(outcomes, None, replicates=50)
+    t_256, t_512 = 256, (300 + 512) / 2
+    assert measured.measure("control").value == 100
+    assert measured.measure("performance").value == 100
+    assert measured.measure("scaling").value == pytest.approx(50 / np.log2(t_512 / t_256))
+    assert measured.measure("scaling_per_1000").value == pytest.approx(50 / (t_512 - t_256) * 1000)
+
+
+def test_settings_must_be_budgets() -> None:
+    outcomes = random_outcomes(4, 2, BUDGETS)
+    chosen = task_measures(outcomes, None, replicates=50, settings=[512])
+    assert chosen.measure("scaling").value is None
+    with pytest.raises(InputError, match="setting 100 is no budget"):
+        task_measures(outcomes, None, settings=[100])
+
+
+def test_without_thinking_blocks_the_response_counts() -> None:
+    outcomes = random_outcomes(6, 2, BUDGETS)
+    nothing = np.zeros_like(outcomes.thought)
+    silent = replace(outcomes, thought=nothing, thinking_length=np.zeros_like(outcomes.length))
+    measured = task_measures(silent, None, replicates=50)
+    assert measured.measure("scaling").value == task_measures(outcomes, None).measure("scaling").value
+    assert any("no trace has a thinking block" in note for note in measured.notes)
+
+
+def test_reg_equals_the_pure_function() -> None:
+    measured = task_measures(random_outcomes(20, 4, BUDGETS), FRONTIER, replicates=200)
+    expected = reg(BUDGETS, measured.curve.accuracy, FRONTIER.budgets, FRONTIER.accuracy)
+    assert measured.reg == expected
+    for name, figure in (
+        ("reg", expected.total),
+        ("reg_up_to_1024", expected.up_to_1024),
+        ("reg_positive", expected.positive),
+        ("reg_negative", expected.negative),
+        ("wasted_tokens_reading", expected.total),
+    ):
+        assert measured.measure(name).value == pytest.approx(figure)
+
+
+def test_budgets_to_reach_the_frontiers_levels() -> None:
+    outcomes = outcomes_of([[[0, 0, 1, 1, 1]]] * 2, BUDGETS)
+    measured = task_measures(outcomes, FRONTIER, replicates=50)
+    assert measured.measure("tokens_to_50").value == pytest.approx(256 + 256 * 0.4)
+    assert measured.measure("frontier_tokens_to_50").value == pytest.approx(256)
+    assert measured.measure("frontier_tokens_to_75").value == pytest.approx(512)
+    never = task_measures(outcomes_of(np.zeros((2, 1, 5)), BUDGETS), FRONTIER, replicates=50)
+    assert never.measure("tokens_to_25").value is None
+    assert never.measure("mean_length_correct").value is None
+
+
+def test_a_curve_equal_to_the_frontier_has_reg_0_on_every_published_task() -> None:
+    for task, frontier in load_frontier("Qwen3-4B").tasks.items():
+        grid = np.array(frontier.budgets[:32])
+        right = np.zeros((frontier.problems, frontier.samples, grid.size), dtype=bool)
+        flat = right.reshape(-1, grid.size)
+        for column, accuracy in enumerate(frontier.accuracy[:32]):
+            flat[: round(accuracy * len(flat)), column] = True
+        measured = task_measures(outcomes_of(right, grid.tolist(), task=task), frontier, replicates=50)
+        assert measured.measure("reg").value == pytest.approx(0, abs=1e-9)
+        assert measured.measure("reg_up_to_1024").value == pytest.approx(0, abs=1e-9)
+
+
+def test_intervals_hold_the_value_and_are_seeded() -> None:
+    outcomes = random_outcomes(30, 4, BUDGETS)
+    measured, again = (task_measures(outcomes, FRONTIER, replicates=500) for _ in range(2))
+    assert measured.measures == again.measures
+    assert measured.measures != task_measures(outcomes, FRONTIER, replicates=500, seed=1).measures
+    for measure in measured.measures:
+        if measure.low is not None and measure.high is not None and measure.value is not None:
+            assert measure.low <= measure.value + 1e-9
+            assert measure.value <= measure.high + 1e-9
+    assert measured.low is not None
+    assert measured.high is not None
+    assert (measured.low <= measured.curve.accuracy).all()
+    assert (measured.curve.accuracy <= measured.high).all()
+    assert measured.measure("reg").low < measured.measure("reg").high
+    assert measured.measure("frontier_tokens_to_50").low is None
+
+
+def test_samples_within_fixed_problems_give_narrower_intervals_here() -> None:
+    outcomes = random_outcomes(30, 8, BUDGETS)
+    by_problem = task_measures(outcomes, FRONTIER, replicates=500).measure("reg")
+    by_sample = task_measures(outcomes, FRONTIER, interval="samples", replicates=500).measure("reg")
+    assert by_sample.value == by_problem.value
+    assert by_sample.high - by_sample.low < by_problem.high - by_problem.low
+
+
+def test_too_few_units_give_no_interval_and_say_so() -> None:
+    one_problem = task_measures(random_outcomes(1, 8, BUDGETS), FRONTIER)
+    assert one_problem.measure("reg").low is None
+    assert one_problem.low is None
+    assert any("at least 2" in note for note in one_problem.notes)
+    one_sample = random_outcomes(30, 1, BUDGETS)
+    assert task_measures(one_sample, FRONTIER, replicates=50).measure("reg").low is not None
+    by_sample = task_measures(one_sample, FRONTIER, interval="samples", replicates=50)
+    assert by_sample.measure("reg").low is None
+
+
+def test_an_incomplete_run_is_measured_on_what_is_there_and_says_so() -> None:
+    outcomes = random_outcomes(20, 2, BUDGETS)
+    outcomes.full[3, 0] = MISSING
+    outcomes.full[5] = MISSING
+    measured = task_measures(outcomes, FRONTIER, replicates=50)
+    assert "incomplete: measured on the 37 of 40 traces" in measured.notes[0]
+    assert len(measured.problems) == measured.curve.problems == 19
+    assert outcomes.problems[5] not in measured.problems
+
+
+def test_ungraded_answers_bound_the_accuracy() -> None:
+    outcomes = outcomes_of(np.zeros((2, 2, 2)), [0, 64])
+    outcomes.outcome[0, 0, -1] = 4
+    outcomes.full[0] = 5
+    measured = task_measures(outcomes, None, replicates=50)
+    assert measured.measure("accuracy_at_l_max").value == 0
+    assert measured.measure("accuracy_at_l_max_if_ungraded_right").value == 0.25
+    assert measured.measure("accuracy_full_if_ungraded_right").value == 0.5
+
+
+def test_one_budget_has_no_reg_and_says_so() -> None:
+    measured = task_measures(outcomes_of(np.ones((3, 1, 1)), [256]), FRONTIER, replicates=50)
+    assert all(not measure.name.startswith("reg") for measure in measured.measures)
+    assert any("at least two budgets" in note for note in measured.notes)
+
+
+def test_averages_are_plain_means_with_independent_draws() -> None:
+    tasks = [
+        task_measures(random_outcomes(30, 4, BUDGETS, task=task, seed=seed), FRONTIER, replicates=2_000)
+        for seed, task in enumerate(("a", "b", "c", "d"))
+    ]
+    averages = {measure.name: measure for measure in average_measures(tasks)}
+    regs = [task.measure("reg") for task in tasks]
+    assert averages["reg"].value == pytest.approx(np.mean([one.value for one in regs]))
+    half_widths = [(one.high - one.low) / 2 for one in regs]
+    expected = np.sqrt(np.sum(np.square(half_widths))) / 4
+    assert (averages["reg"].high - averages["reg"].low) / 2 == pytest.approx(expected, rel=0.1)
+
+
+def test_an_average_needs_every_task() -> None:
+    never = task_measures(outcomes_of(np.zeros((4, 1, 5)), BUDGETS, task="a"), FRONTIER, replicates=50)
+    some = task_measures(random_outcomes(4, 4, BUDGETS, task="b"), FRONTIER, replicates=50)
+    averages = {measure.name: measure for measure in average_measures([never, some])}
+    assert averages["tokens_to_25"].value is None
+    without = task_measures(random_outcomes(4, 4, BUDGETS, task="b"), None, replicates=50)
+    assert "reg" not in {measure.name for measure in average_measures([never, without])}
+
+
+def test_paired_differences() -> None:
+    weak = [task_measures(random_outcomes(40, 8, BUDGETS), FRONTIER, replicates=2_000)]
+    strong = [task_measures(random_outcomes(40, 8, BUDGETS, skill=0.3), FRONTIER, replicates=2_000)]
+    better = difference("reg", strong, weak)
+    assert better.value < 0
+    assert better.high < 0
+    assert better.p_value < 0.05
+    same = difference("reg", weak, weak)
+    assert (same.value, same.p_value) == (0, 1)
+    assert (
+        difference("tokens_to_90", [task_measures(random_outcomes(40, 8, BUDGETS), FRONTIER)], strong) is None
+    )
+
+
+def test_other_problems_cannot_be_compared() -> None:
+    one = task_measures(random_outcomes(40, 2, BUDGETS), None, replicates=50)
+    other = task_measures(random_outcomes(39, 2, BUDGETS), None, replicates=50)
+    with pytest.raises(ValueError, match="same problems"):
+        difference("area", [one], [other])
+
+
+def test_large_runs_take_less_than_2_seconds() -> None:
+    outcomes = random_outcomes(500, 32, REG_32K_GRID)
+    start = time.perf_counter()
+    task_measures(outcomes, load_frontier("Qwen3-4B").task("aime24"))
+    assert time.perf_counter() - start < 2
+
+
+def test_the_papers_grid_has_7_settings_of_force() -> None:
+    outcomes = random_outcomes(3, 2, REG_GRID)
+    default = task_measures(outcomes, None, replicates=20).measures
+    assert (
+        default
+        == task_measures(
+            outcomes, None, replicates=20, settings=[256, 512, 1024, 2048, 4096, 8192, 16384]
+        ).measures
+    )
