@@ -40,6 +40,19 @@ def make_engine(plan: Plan, log: Path) -> Engine:
     settings = plan.settings
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
+    if settings.engine == "openai":
+        from reghar.engines.openai import OpenAIEngine
+        from reghar.engines.preflight import base_urls
+
+        return OpenAIEngine(
+            base_urls(settings.base_url or ""),
+            plan.model,
+            tokens=plan.protocol.tokens,
+            api_key_env=settings.api_key_env,
+            connections=2 * settings.concurrency,
+            timeout=settings.request_timeout,
+            patience=settings.patience,
+        )
     from reghar.engines.vllm import VllmEngine
 
     return VllmEngine(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from reghar.protocol import (
     Protocol,
     SamplingProtocol,
     TaskProtocol,
+    Tokens,
 )
 from reghar.report.reference import choose_reference
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
@@ -66,7 +67,19 @@ class RunSettings:
     engine: str = "vllm"
     engine_arguments: dict[str, Any] = field(default_factory=dict)
     concurrency: int = 64
-    """Traces in flight at a time."""
+    """Traces in flight at a time; with `ray`, on each replica."""
+    base_url: str | None = None
+    """Of the servers, comma-separated; for the engine `openai`."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the servers' key; the key itself is never kept."""
+    request_timeout: float = 600.0
+    """Longest silence of a server in the middle of a request, in seconds."""
+    patience: float = 120.0
+    """Seconds without an answer from any server after which the run ends."""
+    replicas: int = 1
+    """Engines that Ray places."""
+    address: str | None = None
+    """Of a Ray cluster; None starts one on this machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +132,14 @@ def make_plan(settings: RunSettings) -> Plan:
     tasks = _load_tasks(settings)
     samples = parse_samples(settings.samples, tuple(tasks))
     problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
-    model = _load_model(settings)
+    model, tokens, served_notes = _ask_servers(settings, _load_model(settings))
     prompt = PromptFormat(
         tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
     )
     delimiters = find_delimiters(model.tokenizer, settings.thinking)
     longest = max(len(prompt.encode(p.question)) for each in problems.values() for p in each)
     max_tokens, notes = _fit_context(settings, model, longest, budgets, probe_room(probe, model, delimiters))
+    notes += served_notes
     if prompt.is_plain:
         notes.append("the model has no chat template: questions are asked as plain text, without one")
     protocol = Protocol(
@@ -156,6 +170,7 @@ def make_plan(settings: RunSettings) -> Plan:
             arguments=settings.chat_template_arguments,
             thinking=(delimiters.open, delimiters.close) if delimiters else None,
         ),
+        tokens=tokens,
         grader=grader_version(),
     )
     choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
@@ -211,6 +226,12 @@ def _check_numbers(settings: RunSettings) -> None:
             f"--probe-temperature must be at least 0, not {settings.probe_temperature}",
         ),
         (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
+        (settings.replicas < 1, f"--replicas must be at least 1, not {settings.replicas}"),
+        (
+            settings.request_timeout <= 0,
+            f"--request-timeout must be above 0 seconds, not {settings.request_timeout}",
+        ),
+        (settings.patience < 0, f"--patience must be at least 0 seconds, not {settings.patience}"),
         (
             settings.limit is not None and settings.limit < 1,
             f"--limit must be at least 1, not {settings.limit}",
@@ -237,9 +258,30 @@ def _load_tasks(settings: RunSettings) -> dict[str, Task]:
 def _load_model(settings: RunSettings) -> Model:
     if settings.engine == "scripted":
         return scripted_model()
-    if settings.model == SCRIPTED_MODEL:
-        raise InputError("model 'scripted' runs on --engine scripted only")
-    return load_model(settings.model, settings.revision)
+    if settings.model != SCRIPTED_MODEL:
+        return load_model(settings.model, settings.revision)
+    if settings.engine == "vllm":
+        raise InputError("model 'scripted' has no weights: give --engine scripted")
+    return scripted_model()
+
+
+def _ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, list[str]]:
+    """With the engine `openai`: the model with the servers' context, how tokens travel, and notes."""
+    if settings.engine != "openai":
+        return model, "ids", []
+    from reghar.engines.preflight import base_urls, inspect_server
+
+    if settings.base_url is None:
+        raise InputError("--engine openai needs --base-url, such as http://localhost:8000")
+    servers = [inspect_server(url, model, settings.api_key_env) for url in base_urls(settings.base_url)]
+    lengths = [n for n in (model.context_length, *(s.context_length for s in servers)) if n is not None]
+    notes = [
+        f"the server at {server.url} {' and '.join(server.lacks)}: its text is tokenized again, "
+        "so that cuts are not exactly where the model's tokens end; the protocol says tokens: text"
+        for server in servers
+        if server.lacks
+    ]
+    return replace(model, context_length=min(lengths, default=None)), "text" if notes else "ids", notes
 
 
 def _fit_context(

@@ -13,6 +13,8 @@ from typing import Any, Literal
 PROTOCOL_VERSION = 1
 
 BudgetCounts = Literal["response", "thinking"]
+Tokens = Literal["ids", "text"]
+"""How tokens travel to and from the engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,8 @@ class Protocol:
     prompt: PromptProtocol
     grader: str
     """Version of the grading rules."""
+    tokens: Tokens = "ids"
+    """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there."""
     integration: str = "trapezoid"
     control: dict[str, Any] = field(default_factory=lambda: {"method": "force"})
     version: int = PROTOCOL_VERSION

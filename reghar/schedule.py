@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reghar.answers import ForcedAnswer, answer_seed, box_end, cut_position
-from reghar.engines.base import Engine, FinishReason, Sampling
+from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
+from reghar.errors import EngineError
 from reghar.models import Model
 from reghar.probes import Probe
 from reghar.prompts import PromptFormat
@@ -29,6 +30,8 @@ T = TypeVar("T")
 
 STREAM_INTERVAL = 16
 """Tokens a chunk of a trace's stream: a probe goes out at most this late, and the driver stays idle."""
+LOST_LIMIT = 10
+"""Times that one response may be lost in a row before the engine counts as dead."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +46,11 @@ class Job:
     """The stored trace, if it needs only answers."""
     own_answer: bool = True
     """Whether the trace's own answer is still to be stored."""
+
+    @property
+    def session(self) -> str:
+        """What the trace and its probes have in common."""
+        return f"{self.problem.task}/{self.problem.id}/{self.sample}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +109,8 @@ class Schedule:
         """One job: the trace, unless it is stored, and its answers."""
         prompt_ids = self.prompt.encode(job.problem.question)
         if job.trace is None:
-            return await self._generate(job, prompt_ids)
+            # A lost trace is drawn again from its start, probes and all: it stays one draw of its seed.
+            return await _redraw(lambda: self._generate(job, prompt_ids))
         response = _Response(self, job, prompt_ids, list(job.trace.token_ids), job.trace.seed)
         response.block = find_block(
             response.ids, self.delimiters, opened=opened_by_prompt(prompt_ids, self.delimiters)
@@ -120,7 +129,9 @@ class Schedule:
         waiting = deque(job.budgets)
         probes: list[asyncio.Task[ForcedAnswer]] = []
         reason: FinishReason | None = None
-        stream = self.engine.generate(prompt_ids, self._trace_sampling(seed), interval=STREAM_INTERVAL)
+        stream = self.engine.generate(
+            prompt_ids, self._trace_sampling(seed), interval=STREAM_INTERVAL, session=job.session
+        )
         try:
             async with contextlib.aclosing(stream):
                 async for chunk in stream:
@@ -205,12 +216,12 @@ class _Response:
         probe_text = probe.render(schedule.delimiters, thinking_open=self.block.is_open_at(cut))
         before = kept + tokenizer.encode_text(probe_text)
         seed = answer_seed(self.seed, budget)
-        completion, text, cached = await self._complete(self.prompt_ids + before, seed)
+        completion, text, cached = await _redraw(lambda: self._complete(self.prompt_ids + before, seed))
         activity = schedule.activities[self.job.problem.task]
         activity.probes += 1
         activity.tokens += len(completion)
         activity.probe_prompt_tokens += len(self.prompt_ids) + len(before)
-        activity.cached_tokens += cached
+        activity.cached_tokens += cached or 0
         return ForcedAnswer(
             task=self.job.problem.task,
             problem=self.job.problem.id,
@@ -246,16 +257,17 @@ class _Response:
         block = find_block(ids, delimiters, opened=opened_by_prompt(self.prompt_ids, delimiters))
         return None if block.is_open else self.schedule.model.tokenizer.decode(ids[block.after :])
 
-    async def _complete(self, prompt_ids: list[int], seed: int) -> tuple[list[int], str, int]:
+    async def _complete(self, prompt_ids: list[int], seed: int) -> tuple[list[int], str, int | None]:
         """Completion ids, their text, cached prompt tokens; ended at the brace that closes the box."""
         schedule = self.schedule
         decode, in_box = schedule.model.tokenizer.decode, schedule.probe.opens_box
         ids: list[int] = []
-        cached = 0
-        stream = schedule.engine.generate(prompt_ids, self._probe_sampling(seed))
+        cached: int | None = None
+        stream = schedule.engine.generate(prompt_ids, self._probe_sampling(seed), session=self.job.session)
         async with contextlib.aclosing(stream):
             async for chunk in stream:
-                cached = max(cached, chunk.cached_tokens)
+                if chunk.cached_tokens is not None:
+                    cached = max(cached or 0, chunk.cached_tokens)
                 for token in chunk.token_ids:
                     ids.append(token)
                     if in_box and (end := box_end(text := decode(ids))) is not None:
@@ -272,6 +284,16 @@ class _Response:
             max_tokens=self.schedule.probe.max_answer_tokens,
             seed=seed,
         )
+
+
+async def _redraw(draw: Callable[[], Awaitable[T]]) -> T:
+    """What `draw` gives; drawn again where the engine lost the response."""
+    for _ in range(LOST_LIMIT):
+        try:
+            return await draw()
+        except ResponseLostError as error:
+            lost = error
+    raise EngineError(f"a response was lost {LOST_LIMIT} times in a row: {lost}")
 
 
 async def _gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
-from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.engines.base import Chunk, EngineInfo, ResponseLostError, Sampling
 from reghar.engines.scripted import ByteTokenizer, ScriptedEngine, scripted_model
 from reghar.errors import EngineError
 from reghar.probes import Probe, make_probe
@@ -26,6 +26,7 @@ class FixedEngine:
         self.trace = trace if isinstance(trace, list) else TOKENIZER.encode_text(trace)
         self.answer = TOKENIZER.encode_text(answer)
         self.requests: list[tuple[list[int], Sampling]] = []
+        self.sessions: list[str] = []
         self.tokens_out = 0
         self.traces_in_flight = self.most_in_flight = 0
 
@@ -38,9 +39,10 @@ class FixedEngine:
     async def close(self) -> None: ...
 
     async def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
     ) -> AsyncGenerator[Chunk, None]:
         self.requests.append((list(prompt_ids), sampling))
+        self.sessions.append(session)
         is_probe = TOKENIZER.decode(prompt_ids).endswith(("boxed{", "\n\n"))
         ids = self.answer if is_probe else self.trace
         reason = "stop" if len(ids) <= sampling.max_tokens else "length"
@@ -97,6 +99,7 @@ def test_every_cut_is_exact_on_token_ids() -> None:
     )
     assert done.trace.token_ids == tuple(engine.trace)
     assert [a.budget for a in done.answers] == [0, 1, 5, 40, None]
+    assert engine.sessions == ["t/p/0"] * 5, "a trace and its probes belong together"
 
 
 def test_the_trace_is_generated_once_and_budgets_beyond_it_cost_nothing() -> None:
@@ -121,9 +124,11 @@ def test_probes_go_out_while_the_trace_runs() -> None:
     sent_at: list[int] = []
     generate = engine.generate
 
-    def watch(ids: Sequence[int], sampling: Sampling, *, interval: int = 1) -> AsyncGenerator[Chunk, None]:
+    def watch(
+        ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
         sent_at.append(engine.tokens_out)
-        return generate(ids, sampling, interval=interval)
+        return generate(ids, sampling, interval=interval, session=session)
 
     engine.generate = watch  # type: ignore[method-assign]
     do(schedule(engine, max_tokens=400), 0, 64, 128, 256)
@@ -228,9 +233,9 @@ def test_results_do_not_depend_on_order_or_concurrency() -> None:
 def test_a_dying_engine_is_reported_as_it_is_and_leaves_no_task_behind() -> None:
     class Dying(FixedEngine):
         async def generate(
-            self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+            self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
         ) -> AsyncGenerator[Chunk, None]:
-            async for chunk in super().generate(prompt_ids, sampling, interval=interval):
+            async for chunk in super().generate(prompt_ids, sampling, interval=interval, session=session):
                 if len(self.requests) > 6:
                     raise EngineError("the engine died")
                 yield chunk
@@ -241,3 +246,38 @@ def test_a_dying_engine_is_reported_as_it_is_and_leaves_no_task_behind() -> None
         return len(asyncio.all_tasks())
 
     assert asyncio.run(run()) == 1
+
+
+class Losing(FixedEngine):
+    """Loses the first `losses` traces, or all probes of their first try, after two chunks."""
+
+    def __init__(self, trace: str, *, losses: int, probes: bool = False) -> None:
+        super().__init__(trace, answer="123456789}")
+        self.losses, self.probes = losses, probes
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
+        is_probe = TOKENIZER.decode(prompt_ids).endswith("boxed{")
+        loses = self.losses > 0 and is_probe == self.probes
+        self.losses -= loses
+        chunks = 0
+        async for chunk in super().generate(prompt_ids, sampling, interval=interval, session=session):
+            chunks += 1
+            if loses and chunks == 3:
+                raise ResponseLostError("the connection broke")
+            yield chunk
+
+
+@pytest.mark.parametrize("probes", [False, True], ids=["trace", "probe"])
+def test_a_lost_response_is_drawn_again_and_nothing_counts_twice(probes: bool) -> None:
+    trace = "<think>" + "a" * 98 + "</think>"
+    undisturbed = do(schedule(FixedEngine(trace, answer="123456789}")), 0, 40, 90)
+    engine = Losing(trace, losses=3, probes=probes)
+    assert do(schedule(engine), 0, 40, 90) == undisturbed
+
+
+def test_a_response_lost_every_time_ends_the_run() -> None:
+    engine = Losing("<think>" + "a" * 98, losses=1000)
+    with pytest.raises(EngineError, match="lost 10 times in a row: the connection broke"):
+        do(schedule(engine), 40)

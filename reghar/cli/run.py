@@ -75,9 +75,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     engine = parser.add_argument_group("engine and output")
     engine.add_argument(
         "--engine",
-        choices=("vllm", "scripted"),
+        choices=("vllm", "openai", "ray", "scripted"),
         default="vllm",
-        help="scripted is a stand-in without a model, for trying out",
+        help="vllm in this process (default); openai: servers; ray: many replicas; "
+        "scripted: a stand-in without a model, for trying out",
     )
     engine.add_argument(
         "--engine-arg",
@@ -87,13 +88,43 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="any argument of vLLM's engine, such as tensor_parallel_size=2; may be repeated",
     )
     engine.add_argument(
-        "--concurrency", type=int, default=64, metavar="N", help="traces in flight (default 64)"
+        "--concurrency", type=int, default=64, metavar="N", help="traces in flight (default 64); a replica"
     )
     engine.add_argument(
         "--out", metavar="DIR", help="run folder (default: results/<model>-<digest>-seed<seed>)"
     )
     engine.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
     engine.add_argument("--dry-run", action="store_true", help="check and count everything, load no engine")
+
+    served = parser.add_argument_group("servers (--engine openai)")
+    served.add_argument(
+        "--base-url", metavar="URL[,URL...]", help="servers of the OpenAI completions API with this model"
+    )
+    served.add_argument(
+        "--api-key-env", metavar="NAME", help="environment variable that holds the servers' key"
+    )
+    served.add_argument(
+        "--request-timeout",
+        type=float,
+        default=600.0,
+        metavar="SECONDS",
+        help="longest silence of a server in the middle of a request (default 600)",
+    )
+    served.add_argument(
+        "--patience",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="give up when no server has answered for so long (default 120)",
+    )
+
+    replicas = parser.add_argument_group("replicas (--engine ray)")
+    replicas.add_argument(
+        "--replicas", type=int, default=1, metavar="N", help="engines that Ray places, each with its own GPUs"
+    )
+    replicas.add_argument(
+        "--address", metavar="ADDRESS", help="of a Ray cluster, or auto; one on this machine by default"
+    )
     parser.set_defaults(handler=handle)
 
 
@@ -135,6 +166,12 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         engine=arguments.engine,
         engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),
         concurrency=arguments.concurrency,
+        base_url=arguments.base_url,
+        api_key_env=arguments.api_key_env,
+        request_timeout=arguments.request_timeout,
+        patience=arguments.patience,
+        replicas=arguments.replicas,
+        address=arguments.address,
     )
 
 

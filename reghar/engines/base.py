@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from reghar.errors import EngineError
+
 FinishReason = Literal["stop", "length"]
 
 
@@ -37,8 +39,8 @@ class Chunk:
     """New response token ids; the end-of-sequence token is never among them."""
     finish_reason: FinishReason | None = None
     """None while the request runs; `stop` when the model ended it; `length` at `max_tokens`."""
-    cached_tokens: int = 0
-    """Prompt tokens of this request that were found in the engine's prefix cache."""
+    cached_tokens: int | None = None
+    """Prompt tokens of this request found in the engine's prefix cache; None where it does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,13 @@ class EngineInfo:
     arguments: dict[str, object]
 
 
+class ResponseLostError(EngineError):
+    """The rest of one response will never come, though the engine lives: draw it again from its start.
+
+    A response is never pieced together from two streams: the second need not repeat the first.
+    """
+
+
 class Engine(Protocol):
     """Generates tokens for many requests at once. All methods but `start` belong to one event loop."""
 
@@ -63,11 +72,13 @@ class Engine(Protocol):
         """Loads the model, before any event loop runs. Raises `EngineError` with one line when that fails."""
 
     def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
     ) -> AsyncGenerator[Chunk, None]:
         """Streams the response to `prompt_ids`, a chunk about every `interval` tokens.
 
-        Closing the generator ends the request. Raises `EngineError` when the engine died.
+        Requests of one `session` share most of their prompts: an engine of several servers sends
+        them where the first one went. Closing the generator ends the request. Raises `EngineError`
+        when the engine died, `ResponseLostError` when only this response is lost.
         """
 
     async def close(self) -> None:

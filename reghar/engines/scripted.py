@@ -100,7 +100,12 @@ class ScriptedEngine:
         """See `Engine`."""
 
     async def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        interval: int = 1,
+        session: str = "",  # noqa: ARG002 - one server
     ) -> AsyncGenerator[Chunk, None]:
         """See `Engine`."""
         self.prompts.append(tuple(prompt_ids))

@@ -109,7 +109,12 @@ class VllmEngine:
         self._arguments = defaults | self._arguments
 
     async def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        self,
+        prompt_ids: Sequence[int],
+        sampling: Sampling,
+        *,
+        interval: int = 1,
+        session: str = "",  # noqa: ARG002 - one server
     ) -> AsyncGenerator[Chunk, None]:
         """See `Engine`."""
         from vllm import TokensPrompt

@@ -131,7 +131,7 @@ def _cost(cost: dict[str, float]) -> dict[str, float | int | None]:
     return {
         **cost,
         "probe_prompt_tokens_cached_share": _ratio(
-            cost.get("probe_prompt_tokens_cached"), cost.get("probe_prompt_tokens")
+            cost.get("probe_prompt_tokens_cached"), cost.get("probe_prompt_tokens_counted")
         ),
         "generated_tokens_per_second": _ratio(
             cost.get("trace_tokens", 0) + cost.get("answer_tokens", 0), cost.get("seconds")

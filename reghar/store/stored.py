@@ -119,6 +119,10 @@ class StoredRun:
             "trace_prompt_tokens": _sum(traces["prompt_tokens"]),
             "probes": _sum(pc.cast(answers["forced"], "int64")),
             "probe_prompt_tokens": _sum(answers["prompt_tokens"]),
+            # Of the probes whose engine said how much of their prompt it found in its cache.
+            "probe_prompt_tokens_counted": _sum(
+                pc.if_else(pc.is_valid(answers["cached_tokens"]), answers["prompt_tokens"], 0)
+            ),
             "probe_prompt_tokens_cached": _sum(answers["cached_tokens"]),
             "answer_tokens": _sum(pc.list_value_length(answers["token_ids"])),
             "dropped_tokens": _sum(answers["dropped_tokens"]),

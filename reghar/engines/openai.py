@@ -1,0 +1,264 @@
+"""Servers of the OpenAI completions API, such as vLLM's own, as one engine.
+
+Tokens travel as ids both ways. A try that fails before its first token is made again here, on the
+same or another server; a stream that breaks later is a lost response (see `ResponseLostError`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
+from reghar.engines.preflight import EXTENSIONS, Served, headers, inspect_server, server_says
+from reghar.engines.servers import RequestFailure, Server, Servers
+from reghar.errors import EngineError
+from reghar.models import Model
+from reghar.protocol import Tokens
+
+if TYPE_CHECKING:
+    import aiohttp
+
+TRIES = 10
+"""Most tries of one request that fail by an error of the server; being asked to wait is none."""
+CONNECT_SECONDS = 30.0
+LARGEST_ID = 2**31 - 1
+"""What the store holds; ids beyond the vocabulary are the schedule's business."""
+
+
+class OpenAIEngine:
+    """A client of one or several servers of the same model."""
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        model: Model,
+        *,
+        tokens: Tokens,
+        api_key_env: str | None,
+        connections: int,
+        timeout: float,
+        patience: float,
+    ) -> None:
+        """`timeout`: longest silence of a response in seconds; `patience`: see `Servers`."""
+        self._urls = tuple(urls)
+        self._model = model
+        self._tokens = tokens
+        self._api_key_env = api_key_env
+        self._connections = connections
+        self._timeout = timeout
+        self._servers = Servers(urls, patience=patience)
+        self._served: dict[str, Served] = {}
+        self._client: aiohttp.ClientSession | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine`; known once started. Holds no key."""
+        if not self._served:
+            raise EngineError("the servers have not been asked yet")
+        return EngineInfo(
+            name="openai",
+            version=", ".join(sorted({served.version for served in self._served.values()})),
+            host="served",
+            arguments={
+                "base_urls": list(self._urls),
+                "models": [served.name for served in self._served.values()],
+                "tokens": self._tokens,
+            },
+        )
+
+    def start(self) -> None:
+        """See `Engine`: asks every server what it can do."""
+        for url in self._urls:
+            served = inspect_server(url, self._model, self._api_key_env)
+            if self._tokens == "ids" and served.lacks:
+                raise EngineError(f"the server at {url} {' and '.join(served.lacks)}, as the run needs")
+            self._served[url] = served
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Engine`."""
+        tries = 0
+        while True:
+            server = await self._servers.place(session)
+            body = self._body(server, prompt_ids, sampling, interval)
+            begun = False
+            try:
+                with self._servers.request(server):
+                    async with contextlib.aclosing(self._try(server, body, sampling.max_tokens)) as chunks:
+                        async for chunk in chunks:
+                            begun = True
+                            self._servers.answered(server)
+                            yield chunk
+                return
+            except RequestFailure as failure:
+                self._servers.failed(server, failure)
+                if begun:
+                    raise ResponseLostError(f"a response of {server.url} broke off: {failure}") from failure
+                tries += failure.retry_after is None
+                if tries == TRIES:
+                    raise EngineError(
+                        f"a request failed {tries} times, at last at {server.url}: {failure}"
+                    ) from failure
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await client.close()
+
+    def _body(self, server: Server, prompt_ids: Sequence[int], sampling: Sampling, interval: int) -> bytes:
+        served = self._served[server.url]
+        body: dict[str, object] = {
+            "model": served.name,
+            "prompt": list(prompt_ids) if served.takes_ids else self._model.tokenizer.decode(prompt_ids),
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "seed": sampling.seed,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if sampling.barred:
+            body["logit_bias"] = {str(token): -100 for token in sampling.barred}
+        if self._tokens == "ids" or sampling.top_k:
+            body["top_k"] = sampling.top_k
+        if self._tokens == "ids" or sampling.min_p:
+            body["min_p"] = sampling.min_p
+        if self._tokens == "ids":
+            # A server's defaults come from the model's generation_config: name all that are ours.
+            body |= EXTENSIONS | {"repetition_penalty": 1.0, "stream_interval": interval}
+        return json.dumps(body).encode()
+
+    async def _try(self, server: Server, body: bytes, max_tokens: int) -> AsyncGenerator[Chunk, None]:
+        """One try of a request. Raises `RequestFailure` where another may succeed."""
+        import aiohttp
+
+        if self._client is None:
+            self._client = self._new_client()
+        try:
+            async with self._client.post(f"{server.url}/completions", data=body) as response:
+                if response.status != 200:
+                    raise _refusal(server, response, await response.text(errors="replace"))
+                stream = _Stream(self._model, self._tokens, max_tokens)
+                try:
+                    async for event in _events(response.content):
+                        chunk = stream.read(event)
+                        if chunk is not None:
+                            yield chunk
+                except (aiohttp.ClientError, OSError, RequestFailure):
+                    # Once the response is whole, only its count of cached tokens can be missing.
+                    if stream.last is None:
+                        raise
+                if stream.last is None:
+                    raise RequestFailure("the stream ended before the response did")
+                yield stream.last
+        except TimeoutError as error:
+            raise RequestFailure(f"silent for {self._timeout:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise RequestFailure(f"{type(error).__name__}: {error}") from error
+
+    def _new_client(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        return aiohttp.ClientSession(
+            headers={"Content-Type": "application/json", **headers(self._api_key_env)},
+            connector=aiohttp.TCPConnector(limit=self._connections),
+            # No limit on the whole: a long trace may take hours, and may wait for a free connection.
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=min(CONNECT_SECONDS, self._timeout), sock_read=self._timeout
+            ),
+        )
+
+
+@dataclass
+class _Stream:
+    """Reads the events of one response."""
+
+    model: Model
+    tokens: Tokens
+    room: int
+    """Tokens left up to `max_tokens`; text tokenized again can come to more."""
+    last: Chunk | None = None
+    """The final chunk, held back until the count of cached tokens has followed it."""
+
+    def read(self, event: str) -> Chunk | None:
+        """The chunk in an event, if it holds one that is not the last. Raises `RequestFailure`."""
+        try:
+            content = json.loads(event)
+            if "error" in content:
+                raise RequestFailure(f"the server reports: {server_says(event)}")
+            if self.last is not None:
+                self._count(content.get("usage"))
+                return None
+            if not content["choices"]:
+                return None
+            return self._chunk(content["choices"][0])
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise RequestFailure(f"an event that cannot be read: {event[:80]!r}") from error
+
+    def _chunk(self, choice: dict[str, Any]) -> Chunk | None:
+        ids = self._ids(choice)[: self.room]
+        self.room -= len(ids)
+        reason = choice.get("finish_reason")
+        if reason is None:
+            return Chunk(ids)
+        if reason not in ("stop", "length"):
+            raise RequestFailure(f"the server ended the response with {reason!r}")
+        if reason == "stop" and self.tokens == "ids" and ids:
+            ids.pop()  # as in the process: the token that ended the response is handed out
+        ended: FinishReason = reason
+        self.last = Chunk(ids, ended)
+        return None
+
+    def _ids(self, choice: dict[str, Any]) -> list[int]:
+        if self.tokens == "text":
+            return self.model.tokenizer.encode_text(str(choice.get("text") or ""))
+        ids = choice["token_ids"] or []
+        for token in ids:
+            if type(token) is not int or not 0 <= token <= LARGEST_ID:
+                raise RequestFailure(f"a token id that is none: {token!r}")
+        return list(ids)
+
+    def _count(self, usage: dict[str, Any] | None) -> None:
+        details = (usage or {}).get("prompt_tokens_details") or {}
+        if self.last is not None and isinstance(details.get("cached_tokens"), int):
+            self.last = Chunk(self.last.token_ids, self.last.finish_reason, details["cached_tokens"])
+
+
+async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
+    """The data of server-sent events up to `[DONE]`; a line may be of any length."""
+    rest = b""
+    async for block in content.iter_any():
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                data = line[5:].strip().decode(errors="replace")
+                if data == "[DONE]":
+                    return
+                yield data
+
+
+def _refusal(server: Server, response: aiohttp.ClientResponse, text: str) -> Exception:
+    """What an answer other than 200 means: `RequestFailure` where it may pass, else `EngineError`."""
+    said = f"{response.status}: {server_says(text)}"
+    if response.status in (408, 429) or response.status >= 500:
+        return RequestFailure(f"answers {said}", retry_after=_retry_after(response))
+    return EngineError(f"the server at {server.url} refuses a request with {said}")
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds that `Retry-After` asks for; a date is read by the server's own clock."""
+    value = response.headers.get("Retry-After", "")
+    if value.isdigit():
+        return float(value)
+    try:
+        now = parsedate_to_datetime(response.headers["Date"])
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None

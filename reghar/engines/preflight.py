@@ -1,0 +1,197 @@
+"""What a server of the OpenAI completions API can do, asked before a run is planned.
+
+Two requests of one token each: whether it takes prompts as token ids, whether it returns token ids,
+and whether it has the tokenizer that the run has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
+
+from reghar.errors import EngineError, InputError
+from reghar.models import Model
+
+SENTENCE = "The answer is 42."
+"""What the tokenizers are compared on."""
+SECONDS = 60.0
+"""Longest wait for one answer."""
+EXTENSIONS: dict[str, object] = {"return_token_ids": True, "add_special_tokens": False}
+"""Parameters beyond OpenAI's that make tokens travel as ids."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """What one server said about itself."""
+
+    url: str
+    """Up to and including `/v1`."""
+    name: str
+    """Of the model, as the server calls it."""
+    version: str
+    """Of the server, where it says."""
+    takes_ids: bool
+    """Prompts may be token ids."""
+    returns_ids: bool
+    """Responses come with token ids."""
+    context_length: int | None
+    """Tokens of prompt and response together; None where the server does not say."""
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What has to be replaced by text."""
+        lacking = []
+        if not self.takes_ids:
+            lacking.append("does not accept prompts as token ids")
+        if not self.returns_ids:
+            lacking.append("does not return token ids (return_token_ids)")
+        return tuple(lacking)
+
+
+def base_urls(text: str) -> tuple[str, ...]:
+    """The servers of `URL[,URL...]`, each up to and including its `/v1`. Raises `InputError`."""
+    urls = tuple(_base_url(entry.strip()) for entry in text.split(",") if entry.strip())
+    if not urls:
+        raise InputError("--base-url is empty; give the address of a server, such as http://localhost:8000")
+    if len(set(urls)) < len(urls):
+        raise InputError(f"--base-url names a server twice: {text}")
+    return urls
+
+
+def _base_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.username or parts.password or parts.query:
+        raise InputError(
+            "--base-url must not hold a key or a query; put the key into an environment variable and "
+            "name that with --api-key-env"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError(f"--base-url {text!r} is not an address such as http://localhost:8000")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
+
+
+def headers(api_key_env: str | None) -> dict[str, str]:
+    """The key out of the environment as HTTP headers. Raises `InputError` where it is not set."""
+    if api_key_env is None:
+        return {}
+    key = os.environ.get(api_key_env, "").strip()
+    if not key:
+        raise InputError(f"--api-key-env names {api_key_env!r}, which is not set; export it")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def inspect_server(url: str, model: Model, api_key_env: str | None) -> Served:
+    """What the server at `url` can do. Raises `EngineError` where it does not answer or fits no run."""
+    key = headers(api_key_env)
+    entry = _choose(url, _get(f"{url}/models", key).get("data") or [], model)
+    name = str(entry["id"])
+    ids = model.tokenizer.encode_text(SENTENCE)
+    base = {"model": name, "max_tokens": 1, "temperature": 0}
+    whole = _try(url, base | EXTENSIONS | {"prompt": SENTENCE}, key)
+    choice = _choice(whole or _complete(url, base | {"prompt": SENTENCE}, key))
+    returned = choice.get("prompt_token_ids")
+    if returned is not None and returned != ids:
+        raise EngineError(
+            f"the server at {url} has another tokenizer than --model {model.name!r}: {SENTENCE!r} is "
+            f"{returned} there and {ids} here; give the model that it serves, {name!r}"
+        )
+    from_ids = _try(url, base | {"prompt": ids}, key)
+    counted = ((from_ids or {}).get("usage") or {}).get("prompt_tokens", len(ids))
+    length = entry.get("max_model_len")
+    return Served(
+        url=url,
+        name=name,
+        version=_version(url, key),
+        takes_ids=from_ids is not None and counted == len(ids),
+        returns_ids=isinstance(choice.get("token_ids"), list),
+        context_length=length if isinstance(length, int) else None,
+    )
+
+
+def _choose(url: str, entries: list[dict[str, Any]], model: Model) -> dict[str, Any]:
+    """The entry of `/models` that is the run's model; the only one there, or the one of its name."""
+    if len(entries) == 1:
+        return entries[0]
+    for entry in entries:
+        if {entry.get("id"), entry.get("root")} & {model.name, model.path}:
+            return entry
+    names = ", ".join(str(entry.get("id")) for entry in entries) or "none"
+    raise EngineError(f"the server at {url} has no model {model.name!r}; it serves {names}")
+
+
+def _version(url: str, key: dict[str, str]) -> str:
+    try:
+        return str(_get(f"{url.removesuffix('/v1')}/version", key)["version"])
+    except (EngineError, KeyError):
+        return "unknown"
+
+
+def _choice(response: dict[str, Any]) -> dict[str, Any]:
+    choices = response.get("choices")
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+
+
+def _try(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, Any] | None:
+    """The completion; None where the server refuses these parameters."""
+    try:
+        return _complete(url, body, key)
+    except _RefusedError:
+        return None
+
+
+def _complete(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, Any]:
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        f"{url}/completions",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **key},
+    )
+    return _open(request)
+
+
+def _get(url: str, key: dict[str, str]) -> dict[str, Any]:
+    return _open(urllib.request.Request(url, headers=key))  # noqa: S310 - as above
+
+
+class _RefusedError(EngineError):
+    """The server does not take such a request."""
+
+
+def _open(request: urllib.request.Request) -> dict[str, Any]:
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - as above
+            content = json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            said = server_says(error.read(4096).decode(errors="replace"))
+        if error.code in (401, 403):
+            raise EngineError(
+                f"{request.full_url} refuses the key ({error.code}); name the variable that holds it "
+                "with --api-key-env"
+            ) from error
+        kind = _RefusedError if error.code in (400, 422) else EngineError
+        raise kind(f"{request.full_url} answers {error.code}: {said}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise EngineError(
+            f"no server answers at {request.full_url}: {reason}; start it, or mend --base-url"
+        ) from error
+    if not isinstance(content, dict):
+        raise EngineError(f"{request.full_url} answers no JSON object; is it an OpenAI completions server?")
+    return content
+
+
+def server_says(text: str) -> str:
+    """The message in a server's error, as one short line."""
+    try:
+        content = json.loads(text)
+        error = content.get("error", content)
+        text = str(error.get("message", error) if isinstance(error, dict) else error)
+    except (ValueError, AttributeError):
+        pass
+    return " ".join(text.split())[:300] or "nothing"
