@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from outcome_arrays import outcomes_of, random_outcomes
 
+from reghar.cli import main
 from reghar.curves import curve_of
 from reghar.errors import InputError
 from reghar.frontier_building import RunOutcomes, build, cross_fitted
@@ -94,3 +95,28 @@ def test_incomplete_missing_and_repeated_runs_are_refused() -> None:
 def test_one_problem_has_neither_interval_nor_cross_fitted_estimate() -> None:
     task = build([run_of("a", random_outcomes(1, 2, BUDGETS))], base_model="b", source=SOURCE).task("aime24")
     assert task.low is task.high is task.cross_fitted is None
+
+
+def test_the_command_builds_from_stored_runs(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stored(name: str, budgets: str) -> str:
+        flags = (
+            f"run --engine scripted --tasks amc23 --limit 4 --samples 2 --frontier none --seed {len(name)}"
+        )
+        places = ["--data-dir", str(shared / "data"), "--out", str(tmp_path / name)]
+        assert main([*flags.split(), "--max-tokens", "300", "--budgets", budgets, *places]) == 0
+        return str(tmp_path / name)
+
+    runs = [stored("a", "0,64,256"), stored("bb", "0,64,256"), stored("ccc", "0,64,128")]
+    out = str(tmp_path / "f.json")
+    assert main(["frontier", "build", *runs[:2], "-o", out, "--base-model", "toy"]) == 0
+    assert "biased upward" in capsys.readouterr().out
+    frontier = read_frontier(Path(out))
+    assert (frontier.base_model, frontier.task("amc23").budgets) == ("toy", (0, 64, 256))
+    assert set(frontier.task("amc23").winner) <= {"a", "bb"}
+    assert main(["frontier", "validate", out]) == 0
+
+    assert main(["frontier", "build", *runs, "-o", out]) == 2
+    assert "unequal protocols: budgets: [0, 64, 256] != [0, 64, 128]" in capsys.readouterr().err
+    assert main(["frontier", "build", str(tmp_path / "none"), "-o", out]) == 2
