@@ -5,6 +5,7 @@ Only the configuration and the tokenizer are read here; the weights are the engi
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -90,13 +91,16 @@ def _locate(name: str) -> str:
 def _read_pretrained(name: str, path: str, revision: str | None) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoTokenizer
 
+    # The hub's client reports each of its retries; the one line below says it all.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         config = AutoConfig.from_pretrained(path, revision=revision)
         return config, AutoTokenizer.from_pretrained(path, revision=revision)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"model {name!r} cannot be read: {reason} Give an existing folder, a hub name, or demo:NAME"
+            f"model {name!r} is no folder and cannot be read from the hub: {reason} "
+            "Give an existing folder, a hub name, or demo:NAME"
         ) from error
 
 

@@ -26,6 +26,8 @@ def canonical(row: Row, task: Task, index: int, *, from_folder: bool) -> dict[st
     document = dict(row)
     for ours, theirs in task.fields.items():
         if from_folder and ours in row:
+            if isinstance(theirs, str):
+                document.setdefault(theirs, row[ours])  # templates may name the data set's own column
             continue
         names = [theirs] if isinstance(theirs, str) else theirs
         missing = [name for name in names if name not in row]
