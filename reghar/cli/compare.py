@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reghar.errors import InputError, StorageError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,7 +57,6 @@ def add_statistics(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval",
         choices=("problems", "samples"),
-        default="problems",
         help="draw whole problems (default), or samples within these fixed problems",
     )
     parser.add_argument(
@@ -73,14 +74,13 @@ def handle(arguments: argparse.Namespace) -> int:
     from reghar.comparison import render
     from reghar.comparison.measured import Bootstrap
     from reghar.comparison.table import compare
-    from reghar.store.parts import write_aside
 
     sides, baseline = choose_baseline(arguments.sides, arguments.baseline)
     comparison = compare(
         sides,
         baseline=baseline,
         frontier=arguments.frontier,
-        bootstrap=Bootstrap(interval=arguments.interval),
+        bootstrap=Bootstrap(interval=arguments.interval or "problems"),
         allowed=arguments.allow,
         balanced=arguments.balanced,
     )
@@ -93,7 +93,7 @@ def handle(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(text)
     else:
-        write_aside(arguments.out, lambda file: file.write(text.encode()))
+        write_text(arguments.out, text)
     return 0
 
 
@@ -107,6 +107,17 @@ def _text(comparison: Comparison, form: str) -> str:
         page.print(render.terminal(comparison))
         return page.export_text()
     return {"md": render.markdown, "csv": render.to_csv, "latex": render.latex}[form](comparison)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a result where the user wants it. Raises InputError where that is not possible."""
+    from reghar.store.parts import write_aside
+
+    try:
+        write_aside(path, lambda file: file.write(text.encode()))
+    except StorageError as error:
+        reason = str(error).partition(";")[0]
+        raise InputError(f"{reason}; choose another file") from error
 
 
 def choose_baseline(arguments: Sequence[str], baseline: str | None) -> tuple[list[Side], Side]:

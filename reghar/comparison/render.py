@@ -21,7 +21,7 @@ HEADINGS = {
     "accuracy_full": "Accuracy (%)",
     "mean_length": "Length",
     "reg": "REG",
-    "accuracy_at_l_max": "Acc. at L_max (%)",
+    "accuracy_at_l_max": "At L_max (%)",
     BALANCED_LENGTH: "Balanced length",
 }
 """Measures as tables call them; in tokens where no unit is named."""
@@ -85,7 +85,7 @@ def _rich_table(header: Sequence[str], rows: Iterable[Iterable[str]], *, names: 
     found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
         justify: Literal["left", "right"] = "left" if i < names else "right"
-        found.add_column(name, justify=justify, overflow="fold", no_wrap=name != "Side")
+        found.add_column(name, justify=justify, overflow="fold", no_wrap=name != "Side", min_width=4)
     for row in rows:
         found.add_row(*(Text(printable(cell)) for cell in row))
     return found
@@ -134,8 +134,8 @@ def difference_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         if found is not None:
             yield (
                 *(cell.task, cell.side, HEADINGS[cell.measure]),
-                _signed(found.value, cell.unit),
-                f"{_signed(found.low, cell.unit)} to {_signed(found.high, cell.unit)}",
+                signed(found.value, cell.unit),
+                f"{signed(found.low, cell.unit)} to {signed(found.high, cell.unit)}",
                 p_text(found.p_value),
                 figure(found.detectable, cell.unit),
             )
@@ -147,10 +147,11 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "problems": "whole problems drawn with replacement",
         "samples": "samples drawn with replacement within these fixed problems",
     }[comparison.bootstrap.interval]
+    drawn += f", {comparison.bootstrap.replicates:,} times, seed {comparison.bootstrap.seed}"
     yield (
-        f"Differences are paired by problem: one draw for all sides ({drawn}, "
-        f"{comparison.bootstrap.replicates:,} times, seed {comparison.bootstrap.seed}). p is two-sided and not corrected for the number of "
-        "comparisons. Detectable: the smallest true difference found with 80% power at 5%."
+        f"Differences are paired by problem: one draw for all sides ({drawn}). p is two-sided and not "
+        "corrected for the number of comparisons. Detectable: the smallest true difference found with "
+        "80% power at 5%."
     )
     if comparison.frontier is not None:
         yield f"REG against the frontier of {comparison.frontier}; its change in % of the baseline's."
@@ -164,7 +165,8 @@ def figure(value: float | None, unit: str) -> str:
     return f"{100 * value if unit == 'fraction' else value:,.1f}".replace("-", "−")
 
 
-def _signed(value: float, unit: str) -> str:
+def signed(value: float, unit: str) -> str:
+    """A difference with its sign and one decimal; of fractions in percentage points."""
     text = f"{100 * value if unit == 'fraction' else value:+,.1f}".replace("-", "−")
     return "0.0" if text.strip("+−") == "0.0" else text
 
@@ -197,7 +199,7 @@ def _change(cell: Cell | None) -> str:
     if cell.change is not None:
         return f"{100 * cell.change:+.1f}%".replace("-", "−")
     # Without a baseline above 0 a share means nothing: only the absolute change (SPEC 3).
-    return "–" if cell.difference is None else f"{_signed(cell.difference.value, cell.unit)} tokens"
+    return "–" if cell.difference is None else f"{signed(cell.difference.value, cell.unit)} tokens"
 
 
 def _inert(text: str) -> str:

@@ -146,7 +146,7 @@ def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, Meas
     for task, lines in reference.task_notes.items():
         yield from (f"{task}: {line}" for line in lines)
     if reference.record is None:
-        yield "without a frontier REG is unknown; a difference of REG is that of the areas, whatever the frontier"
+        yield "without a frontier REG is unknown; its differences are those of the areas under the curves"
     elif reference.record.unknown:
         yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
     for side in sides:

@@ -1,0 +1,110 @@
+"""A check from what the user named to its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reghar.comparison.measured import Bootstrap, shared_reference
+from reghar.comparison.sides import require_equal_protocols, shared_problems
+from reghar.errors import InputError
+from reghar.regression.gates import Gate
+from reghar.regression.judge import Verdict, judge
+from reghar.regression.sources import Given, Reported, Source
+from reghar.report.reference import Reference
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A candidate, judged."""
+
+    candidate: str
+    """Label."""
+    baseline: str | None
+    """Label; None where all gates have a limit."""
+    verdicts: tuple[Verdict, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where no gate found the candidate worse."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def exit_code(self) -> int:
+        """0 same or better, 1 worse."""
+        return 0 if self.passed else 1
+
+
+def check(
+    candidate: Given,
+    baseline: Given | None,
+    gates: Sequence[Gate],
+    *,
+    frontier: str | None = None,
+    bootstrap: Bootstrap | None = None,
+    allowed: Sequence[str] = (),
+) -> Check:
+    """Judges the candidate by all gates together.
+
+    Raises InputError where candidate and baseline must not be compared, or a gate cannot be judged.
+    """
+    notes: list[str] = []
+    if baseline is not None:
+        notes += _require_comparable(candidate, baseline, gates, allowed)
+    given = [one for one in (baseline, candidate) if one is not None]
+    sides = [one.side for one in given if one.side is not None]
+    reference, problems = Reference(), {}
+    if sides:
+        problems = shared_problems(sides)
+        reference = shared_reference(sides, sides[0], frontier)
+        _require_whole(problems, [one.protocol for one in given])
+        notes += reference.notes
+    sources = [one.source(problems, reference, bootstrap or Bootstrap()) for one in given]
+    ours, theirs = sources[-1], sources[0] if baseline is not None else None
+    same = theirs is not None and ours.label == theirs.label
+    return Check(
+        candidate=candidate.name if same else ours.label,
+        baseline=None if theirs is None or baseline is None else baseline.name if same else theirs.label,
+        verdicts=tuple(judge(gates, ours, theirs)),
+        notes=(*notes, *_notes(sources, paired=theirs is not None)),
+    )
+
+
+def _require_comparable(
+    candidate: Given, baseline: Given, gates: Sequence[Gate], allowed: Sequence[str]
+) -> list[str]:
+    notes = require_equal_protocols(
+        candidate.name, candidate.protocol, baseline.name, baseline.protocol, allowed
+    )
+    for given in (candidate, baseline):
+        for run in given.side.runs[1:] if given.side is not None else ():
+            first = given.protocol
+            require_equal_protocols(str(run.path), run.protocol, given.name, first)
+    if (
+        any(gate.measure == "reg" for gate in gates)
+        and candidate.protocol["budgets"] != baseline.protocol["budgets"]
+    ):
+        raise InputError(
+            "REG on another grid is another measure: gate accuracy@BUDGET, or use the same budgets"
+        )
+    return notes
+
+
+def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Mapping[str, Any]]) -> None:
+    """A gate judges whole tasks: a difference in problems that was allowed leaves too little of them."""
+    for protocol in protocols:
+        for task, settings in protocol["tasks"].items():
+            if len(problems.get(task, ())) != len(settings["problem_ids"]):
+                raise InputError(f"{task}: the sides were run on other problems; run both on the same")
+
+
+def _notes(sources: Sequence[Source], *, paired: bool) -> list[str]:
+    reports = [source.label for source in sources if isinstance(source, Reported)]
+    if not (paired and reports):
+        return []
+    return [
+        f"only the report of {' and of '.join(reports)} is at hand, not its samples: the test is not paired "
+        "by problem and finds less; give the run's folder to pair"
+    ]
