@@ -12,7 +12,7 @@ from typing import NoReturn
 from reghar import __version__
 from reghar.errors import RegharError, RunInterruptedError
 
-COMMANDS = ("run", "probe", "score", "report", "compare", "reg", "frontier", "tasks", "grade")
+COMMANDS = ("run", "probe", "score", "report", "compare", "check", "reg", "frontier", "tasks", "grade")
 """In the order of `reghar --help`; each is a module of this package."""
 
 EXIT_CODES = """exit codes:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reghar.comparison.measured import Bootstrap
+    from reghar.regression.gatefile import GateFile
     from reghar.regression.gates import Gate
 
 DESCRIPTION = """Exit code 0: same or better; 1: worse; 2: bad input, or not comparable. Worse means that
