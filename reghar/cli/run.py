@@ -21,20 +21,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run", help="generate traces, force answers at every budget, score, report", description=__doc__
     )
     what = parser.add_argument_group("what to run")
-    what.add_argument("--model", help="folder, hub name, or demo:NAME")
+    what.add_argument("--model", help="folder, hub name, or demo:NAME (default demo:verbose)")
     what.add_argument("--revision", help="revision of a hub model")
-    what.add_argument("--tasks", help="comma-separated names; see `reghar tasks list`")
+    what.add_argument("--tasks", help="comma-separated names; see `reghar tasks list`; a demo model needs none")
     add_include_path(parser)
     what.add_argument("--data-dir", metavar="DIR", help="read DIR/<task>.jsonl[.gz] instead of the hub")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of each task")
     what.add_argument(
-        "--samples", default="32", metavar="N", help="samples a problem: 32, or aime24=32,gsm8k=4"
+        "--samples", metavar="N", help="samples a problem: 32 (default), or aime24=32,gsm8k=4"
     )
     what.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
 
     curve = parser.add_argument_group("the curve")
     curve.add_argument(
-        "--budgets", default="reg", help="reg, reg-32k, exp:N, linear:N or a list of tokens (default reg)"
+        "--budgets", help="reg (default), reg-32k, exp:N, linear:N or a list of tokens"
     )
     curve.add_argument("--budget-counts", choices=("response", "thinking"), default="response")
     curve.add_argument("--max-tokens", type=int, metavar="N", help="most tokens a trace (default 32768)")
@@ -44,7 +44,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     curve.add_argument("--probe-temperature", type=float, metavar="T", help="default: the traces' own")
     curve.add_argument("--max-answer-tokens", type=int, metavar="N", help="default 64; 1024 without a box")
-    curve.add_argument("--frontier", default="auto", help="auto (default), a name, a file, or none")
+    curve.add_argument("--frontier", help="auto (default), a name, a file, or none")
     curve.add_argument(
         "--interval",
         choices=("problems", "samples"),
@@ -130,14 +130,21 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def settings_from(arguments: argparse.Namespace) -> RunSettings:
     """The settings behind the flags. Raises `InputError`."""
+    from reghar.demo import settings as demo
     from reghar.engines.scripted import SCRIPTED_MODEL
-    from reghar.plan import RunSettings
+    from reghar.models import DEMO_PREFIX
+    from reghar.plan import DEFAULT_SAMPLES, RunSettings
 
-    model = arguments.model or (SCRIPTED_MODEL if arguments.engine == "scripted" else None)
-    if model is None:
-        raise InputError("--model is missing; give a folder, a hub name, or demo:NAME")
+    model = arguments.model or (SCRIPTED_MODEL if arguments.engine == "scripted" else demo.MODEL)
     if arguments.tasks is None:
-        raise InputError("--tasks is missing; `reghar tasks list` shows them")
+        if not model.startswith(DEMO_PREFIX):
+            raise InputError("--tasks is missing; `reghar tasks list` shows them")
+        # A demo model runs its own task with settings that suit it; flags still win.
+        arguments.tasks = demo.TASK
+        arguments.samples = arguments.samples or demo.SAMPLES
+        arguments.budgets = arguments.budgets or demo.BUDGETS
+        arguments.max_tokens = arguments.max_tokens or demo.MAX_TOKENS
+        arguments.frontier = arguments.frontier or demo.FRONTIER
     return RunSettings(
         model=model,
         revision=arguments.revision,
@@ -145,8 +152,8 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         include_paths=tuple(arguments.include_path),
         data_dir=arguments.data_dir,
         limit=arguments.limit,
-        samples=arguments.samples,
-        budgets=arguments.budgets,
+        samples=arguments.samples or str(DEFAULT_SAMPLES),
+        budgets=arguments.budgets or "reg",
         budget_counts=arguments.budget_counts,
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,
@@ -161,7 +168,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         system_prompt=arguments.system_prompt,
         chat_template_arguments=key_values(arguments.chat_template_arg, "--chat-template-arg"),
         thinking=tuple(arguments.thinking_delimiters) if arguments.thinking_delimiters else None,
-        frontier=arguments.frontier,
+        frontier=arguments.frontier or "auto",
         interval=arguments.interval,
         engine=arguments.engine,
         engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),
