@@ -20,6 +20,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "run", help="generate traces, force answers at every budget, score, report", description=__doc__
     )
+    add_run_options(parser)
+    parser.set_defaults(handler=handle)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Everything that decides what is run, how and where to."""
     what = parser.add_argument_group("what to run")
     what.add_argument("--model", help="folder, hub name, or demo:NAME (default demo:verbose)")
     what.add_argument("--revision", help="revision of a hub model")
@@ -184,6 +190,12 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
 
 def handle(arguments: argparse.Namespace) -> int:
     """Plans, runs and reports."""
+    run_from(arguments)
+    return 0
+
+
+def run_from(arguments: argparse.Namespace) -> Path | None:
+    """Plans, runs and reports; the run's folder, or None after a dry run."""
     from rich.console import Console
 
     from reghar.dry_run import dry_run_table
@@ -191,12 +203,12 @@ def handle(arguments: argparse.Namespace) -> int:
 
     plan = make_plan(settings_from(arguments))
     path = Path(arguments.out) if arguments.out else output_folder(plan)
-    console = Console()
     if arguments.dry_run:
-        console.print(dry_run_table(plan))
-        return 0
+        Console().print(dry_run_table(plan))
+        return None
     resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
-    return run_and_report(plan, path, resume=arguments.resume, resume_command=resume)
+    run_and_report(plan, path, resume=arguments.resume, resume_command=resume)
+    return path
 
 
 def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str) -> int:
