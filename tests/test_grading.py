@@ -116,7 +116,9 @@ def test_tolerance_above_the_default_holds_between_integers() -> None:
     assert grade(request("15000", "15043", "integer", tolerance=0.01)).outcome is Outcome.INCORRECT
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.get("form") is None], ids=lambda c: c["name"])
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case.get("form") is None], ids=lambda c: c["name"]
+)
 def test_quick_verdicts_are_the_full_ones(case: dict[str, object]) -> None:
     rules: dict[str, object] = {"choices": tuple(case.get("choices", ()))}  # type: ignore[arg-type]
     quick = grade_quickly(request(case["gold"], str(case["answer"]), str(case["kind"]), **rules))  # type: ignore[arg-type]
@@ -124,18 +126,14 @@ def test_quick_verdicts_are_the_full_ones(case: dict[str, object]) -> None:
         assert quick.outcome == case["expected"]
 
 
-LATEX = st.lists(
-    st.one_of(
-        st.sampled_from(
-            [*"0123456789xyzi+-*/^_=<>(){}[],.;:|!%&' $", "\\", "\\\\", "\n"]
-            + [r"\frac", r"\sqrt", r"\pi", r"\text{", r"\boxed{", r"\left(", r"\right)", r"\cup", r"\in", r"\pm"]
-            + [r"\le", r"\infty", r"\{", r"\}", r"\begin{pmatrix}", r"\end{pmatrix}", r"\circ", r"\sin", r"\log"]
-            + [r"\binom{", r"\lfloor", r"\cdot", r"\times", " or ", " and ", "e27", "1,000", "½", "−", "，", "\x00"]
-        ),
-        st.text(max_size=3),
-    ),
-    max_size=12,
-).map("".join)
+PIECES = (
+    *"0123456789xyzi+-*/^_=<>(){}[],.;:|!%&' $",
+    *("\\", "\\\\", "\n", "\x00", " or ", " and ", "e27", "1,000", "½", "−", "，"),
+    *(r"\frac", r"\sqrt", r"\pi", r"\text{", r"\boxed{", r"\left(", r"\right)", r"\cup", r"\in", r"\pm"),
+    *(r"\le", r"\infty", r"\{", r"\}", r"\begin{pmatrix}", r"\end{pmatrix}", r"\circ", r"\sin", r"\log"),
+    *(r"\binom{", r"\lfloor", r"\cdot", r"\times"),
+)
+LATEX = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_size=12).map("".join)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)

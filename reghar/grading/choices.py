@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reghar.grading.text import clean, without_preamble
-from reghar.grading.words import plain_word
+from reghar.grading.words import spelling
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -23,29 +23,38 @@ def read_choice(answer: str, choices: tuple[str, ...]) -> str | None:
     text name different options, it is none.
     """
     text = re.sub(r"\\text\s?\{([^{}]*)\}", r" \1 ", without_preamble(clean(answer))).strip(" {}*")
-    named = [letter for letter, choice in zip(LETTERS, choices, strict=False) if _same(answer, choice)]
-    if len(named) == 1:
-        return named[0]
     match = _LETTER.fullmatch(text)
-    if match is None:
-        return None
+    if match is None or (match[2] and _named(answer, choices)):
+        return _named(answer, choices)
     letter, rest = match[1].upper(), match[2].strip(" :.-)")
     if choices and letter not in LETTERS[: len(choices)]:
         return None
     if not rest:
         return letter
-    if not choices:
-        return None if _OTHER_LETTER.search(rest) else letter
-    texts = [other for other, choice in zip(LETTERS, choices, strict=False) if _same(rest, choice)]
-    if texts:
-        return letter if letter in texts else None
+    named = _named(rest, choices)
+    if named is not None:
+        return letter if named == letter else None
     return None if _OTHER_LETTER.search(rest) else letter
 
 
 _OTHER_LETTER = re.compile(r"(?:^|[\s,(/])(?:or|and|[A-J])(?:[\s,.)/]|$)")
 
 
-def _same(text: str, choice: str) -> bool:
-    """Equal but for case, spaces and punctuation."""
-    left, right = plain_word(clean(text)), plain_word(clean(choice))
-    return bool(left) and left == right and clean(text).count("-") == clean(choice).count("-")
+def _named(text: str, choices: tuple[str, ...]) -> str | None:
+    """The only option with this text: to the letter, or else but for case, spaces, articles and stops."""
+    for key in (_exactly, _loosely):
+        wanted = key(text)
+        named = [letter for letter, choice in zip(LETTERS, choices, strict=False) if key(choice) == wanted]
+        if wanted and named:
+            return named[0] if len(named) == 1 else None
+    return None
+
+
+def _exactly(text: str) -> str:
+    return spelling(clean(text))
+
+
+def _loosely(text: str) -> str:
+    return re.sub(
+        r"\b(?:the|an?)\b|[\s.,;:?!*]", "", re.sub(r"\\text\s?\{([^{}]*)\}", r"\1", clean(text)).lower()
+    )

@@ -21,6 +21,8 @@ START_LIMIT_S = 120.0
 """Clock seconds for starting an interpreter or importing the computer algebra."""
 PATIENCE = 4
 """Times the limit that an answer may take by the clock where the machine gives it no processor."""
+START_ATTEMPTS = 3
+"""Workers that may die in a row while starting before an answer is given up."""
 RETIRE_SHARE = 0.25
 """Share of the memory limit above which an idle worker is replaced, so that no worker only grows."""
 
@@ -48,6 +50,8 @@ class WorkerProcess:
         self._memory_limit = memory_limit_bytes
         self._process: subprocess.Popen[bytes] | None = None
         self._cpu = 0.0
+        self._resident = 0
+        self._failed_starts = 0
         self._abandoned = False
         self._suspect: GradeRequest | None = None
 
@@ -90,39 +94,52 @@ class WorkerProcess:
         finished = 0
         try:
             process = self._running()
+            if process is None:
+                return self._after_failed_start(batch[0])
             write_message(_pipe(process.stdin), [pack_request(job.request) for job in batch])
             for job in batch:
                 job.finish(self._verdict(process))
                 finished += 1
-            _, resident = self._receive(process, START_LIMIT_S)
-            if resident > RETIRE_SHARE * self._memory_limit:
+            if self._resident > RETIRE_SHARE * self._memory_limit:
                 self.stop()
         except TimeoutError:
             self.stop()
             batch[finished].finish(ran_out_of_time(self._time_limit_s))
             finished += 1
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError):  # died, or did not speak the protocol any more
             self.stop()
-            finished += self._after_death(batch[finished:])
+            finished += self._after_death(batch[finished])
         return finished
 
-    def _after_death(self, unfinished: list[Job]) -> int:
+    def _after_death(self, job: Job) -> int:
         """A worker may be killed from outside: an answer is given up only when a second one dies on it."""
-        if not unfinished:
-            return 0
-        if unfinished[0].request != self._suspect:
-            self._suspect = unfinished[0].request
+        if job.request != self._suspect:
+            self._suspect = job.request
             return 0
         self._suspect = None
-        unfinished[0].finish(could_not_grade("the worker died on this answer"))
+        job.finish(could_not_grade("the worker died on this answer"))
         return 1
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _after_failed_start(self, job: Job) -> int:
+        self._failed_starts += 1
+        if self._failed_starts < START_ATTEMPTS:
+            return 0
+        self._failed_starts = 0
+        job.finish(could_not_grade("no worker could be started"))
+        return 1
+
+    def _running(self) -> subprocess.Popen[bytes] | None:
+        """The worker, started where there is none; None where it died while starting."""
         if self._process is not None and self._process.poll() is not None:
             self.stop()
         if self._process is None:
             self._process = _start(self._time_limit_s, self._memory_limit)
-            _, self._cpu = self._receive(self._process, START_LIMIT_S)
+            try:
+                _, self._cpu = self._receive(self._process, START_LIMIT_S)
+            except (EOFError, OSError):  # a TimeoutError is one of them
+                self.stop()
+                return None
+            self._failed_starts = 0
         return self._process
 
     def _verdict(self, process: subprocess.Popen[bytes]) -> Verdict:
@@ -131,7 +148,7 @@ class WorkerProcess:
         if message == ["loading"]:
             _, self._cpu = self._receive(process, START_LIMIT_S)
             message = self._receive_in_time(process)
-        _, self._cpu, *values = message
+        _, self._cpu, self._resident, *values = message
         return unpack_verdict(values)
 
     def _receive_in_time(self, process: subprocess.Popen[bytes]) -> Any:

@@ -1,7 +1,7 @@
 """A process that grades what the pool sends and can be killed at any time.
 
-Started as `python -m reghar.grading.worker SECONDS BYTES`. For every batch that it reads it writes one
-message for each answer, in order, then `["idle", resident]`. An answer that needs the computer
+Started as `python -m reghar.grading.worker SECONDS BYTES`. It writes `["ready", cpu]`, then
+`["verdict", cpu, resident, ...]` for each answer of a batch, in order. An answer that needs the computer
 algebra makes it write `["loading"]` and `["loaded", cpu]` around the import, so that the import is not
 counted as that answer's time.
 """
@@ -40,8 +40,8 @@ def main() -> None:
         for values in batch:
             _limit_processor_time(time_limit_s)
             verdict = _grade(unpack_request(values), verdicts)
-            write_message(verdicts, ["verdict", time.process_time(), *pack_verdict(verdict)])
-        write_message(verdicts, ["idle", _resident_bytes()])
+            usage = [time.process_time(), _resident_bytes()]
+            write_message(verdicts, ["verdict", *usage, *pack_verdict(verdict)])
 
 
 def _grade(request: GradeRequest, verdicts: BinaryIO) -> Verdict:
@@ -51,9 +51,10 @@ def _grade(request: GradeRequest, verdicts: BinaryIO) -> Verdict:
             return verdict
         if "math_verify" not in sys.modules:
             write_message(verdicts, ["loading"])
-            import math_verify  # noqa: F401  (loaded here so that its import is timed apart)
-
-            write_message(verdicts, ["loaded", time.process_time()])
+            try:
+                import math_verify  # noqa: F401  (loaded here so that its import is timed apart)
+            finally:
+                write_message(verdicts, ["loaded", time.process_time()])
         return grade(request)
     except MemoryError:
         gc.collect()
@@ -76,7 +77,7 @@ def _limit_processor_time(time_limit_s: float) -> None:
 
 def _resident_bytes() -> int:
     """Memory that this process holds now."""
-    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  (read after every batch: keep it cheap)
+    with open("/proc/self/statm", "rb") as file:  # noqa: PTH123  (read after every answer: keep it cheap)
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
