@@ -12,8 +12,20 @@ from typing import NoReturn
 from reghar import __version__
 from reghar.errors import RegharError, RunInterruptedError
 
-COMMANDS = ("run", "probe", "score", "report", "compare", "check", "reg", "frontier", "tasks", "grade")
-"""In the order of `reghar --help`; each is a module of this package."""
+COMMANDS = (
+    "run",
+    "probe",
+    "score",
+    "report",
+    "compare",
+    "check",
+    "lm_eval",
+    "reg",
+    "frontier",
+    "tasks",
+    "grade",
+)
+"""In the order of `reghar --help`; each is a module of this package, `lm-eval` that of `lm_eval`."""
 
 EXIT_CODES = """exit codes:
   0  done

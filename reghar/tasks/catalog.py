@@ -11,7 +11,7 @@ from typing import Any
 from reghar.data import data_dir
 from reghar.errors import InputError
 from reghar.tasks.config import read_config
-from reghar.tasks.task import Task, generates, short_name, task_from_config
+from reghar.tasks.task import CURVE_CLASS, Task, generates, short_name, task_from_config
 
 _SKIPPED_FOLDERS = {"__pycache__", ".ipynb_checkpoints"}
 
@@ -48,9 +48,15 @@ def _find(include_paths: Iterable[str | Path]) -> dict[str, tuple[Path, Mapping[
         for path in _yaml_files(folder):
             config = read_config(path)
             name = config.get("task")
-            if isinstance(name, str) and "group" not in config and "class" not in config:
+            if isinstance(name, str) and "group" not in config and _is_configured(config):
                 found[short_name(name)] = path, config
     return found
+
+
+def _is_configured(config: Mapping[str, Any]) -> bool:
+    """True for a task that its YAML describes, False for one that a class of lm-eval's programs."""
+    programmed = config.get("class")
+    return programmed is None or getattr(programmed, "name", programmed) == CURVE_CLASS
 
 
 def _folders(include_paths: Iterable[str | Path]) -> Iterator[Path]:

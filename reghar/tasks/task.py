@@ -21,6 +21,9 @@ PREFIX = "reghar_"
 PROBLEMS_HOOK = "reghar.tasks.lm_eval_hooks.problems"
 """`custom_dataset` of a task whose problems lm-eval asks us for: here its `dataset_path` counts."""
 
+CURVE_CLASS = "reghar.lm_eval_bridge.CurveTask"
+"""`class` of a task that hands the whole curve to lm-eval; it is as configurable as any other."""
+
 Kind = Literal["integer", "math", "choice"]
 Fallback = Literal["last_number"]
 

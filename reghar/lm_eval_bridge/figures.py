@@ -1,0 +1,141 @@
+"""A stored run's figures as lm-eval names them, with standard errors from our bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.curves import problem_means
+from reghar.errors import InputError
+from reghar.estimates import Columns, Reference, figures_of
+from reghar.frontiers import TaskFrontier
+from reghar.measures import MEASURES, IntervalKind, TaskMeasures, task_measures
+from reghar.outcomes import TaskOutcomes
+from reghar.report.reference import choose_reference
+from reghar.store import StoredRun
+
+Array = NDArray[np.float64]
+
+SHOWN = (
+    "reg",
+    "reg_up_to_1024",
+    "accuracy_full",
+    "accuracy_at_l_max",
+    "mean_length",
+    "mean_length_correct",
+    "share_unfinished",
+    "control",
+    "scaling",
+    "performance",
+)
+"""Measures that lm-eval gets beside `acc@L`, under the names of `report.json`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One number of one task."""
+
+    value: float | None
+    """As in `report.json`, digit for digit; None where the measure does not exist."""
+    standard_error: float | None
+    """Same unit; None where there is no interval."""
+    higher_is_better: bool | None
+    """None where neither direction is better."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFigures:
+    """One model on one task: `acc@L` for every budget, and the measures of `SHOWN` that it has."""
+
+    task: str
+    """Without prefix."""
+    total: dict[str, Figure]
+    of_problem: tuple[dict[str, float | None], ...]
+    """The same names for each problem alone, in the task's order: what the sample files show."""
+
+
+def run_figures(run: StoredRun) -> dict[str, TaskFigures]:
+    """Every task's figures, against the frontier and with the interval that the run was started with.
+
+    Raises `InputError` for an incomplete run (SPEC 2).
+    """
+    kind: IntervalKind = run.manifest.get("interval", "problems")
+    reference = choose_reference(run.manifest.get("frontier", "auto"), model=run.model, protocol=run.protocol)
+    return {task: _task_figures(run.outcomes(task), reference.tasks.get(task), kind) for task in run.tasks}
+
+
+def _task_figures(
+    outcomes: TaskOutcomes, frontier: TaskFrontier | None, interval: IntervalKind
+) -> TaskFigures:
+    if not outcomes.complete:
+        raise InputError(f"the run of task {outcomes.task} is incomplete: go on with it (--resume) first")
+    measures = task_measures(outcomes, frontier, interval=interval)
+    names = [f"acc@{budget}" for budget in measures.curve.budgets]
+    accuracy = np.clip(measures.curve.accuracy, 0.0, 1.0)
+    errors = _accuracy_errors(outcomes.correct, interval)
+    total = {
+        name: Figure(value=float(value), standard_error=error, higher_is_better=True)
+        for name, value, error in zip(names, accuracy, errors, strict=True)
+    }
+    total |= {
+        one.name: Figure(
+            value=one.value,
+            standard_error=_standard_error(measures, one.name),
+            higher_is_better=MEASURES[one.name][1],
+        )
+        for one in measures.measures
+        if one.name in SHOWN
+    }
+    return TaskFigures(
+        task=outcomes.task, total=total, of_problem=_problem_figures(outcomes, measures, frontier, names)
+    )
+
+
+def _problem_figures(
+    outcomes: TaskOutcomes, measures: TaskMeasures, frontier: TaskFrontier | None, names: Sequence[str]
+) -> tuple[dict[str, float | None], ...]:
+    """Each problem's own curve and measures; REG is their mean, Control and Scaling are not."""
+    columns = Columns.of(outcomes, None)
+    stored = np.ones(outcomes.full.shape, dtype=np.bool_)
+    means = problem_means(columns.statistics(outcomes), stored)
+    reference = None if frontier is None else Reference.of(measures.curve, frontier)
+    figures = figures_of(columns, means, reference)
+    shown = {one.name: figures[one.name] for one in measures.measures if one.name in SHOWN}
+    by_name = dict(zip(names, means[:, columns.curve].T, strict=True)) | shown
+    return tuple(
+        {name: _finite(float(values[place])) for name, values in by_name.items()}
+        for place in range(len(outcomes.problems))
+    )
+
+
+def _standard_error(measures: TaskMeasures, name: str) -> float | None:
+    """Standard deviation of the bootstrap replicates, corrected for few problems as the intervals are.
+
+    Replicates in which the measure does not exist are left out; one that is infinite leaves no error.
+    """
+    replicates = measures.replicates.get(name)
+    if replicates is None or measures.expansion is None:
+        return None
+    known = replicates[~np.isnan(replicates)]
+    if not known.size or not np.isfinite(known).all():
+        return None
+    return float(np.std(known)) * measures.expansion.factor
+
+
+def _accuracy_errors(correct: Array, interval: IntervalKind) -> list[float | None]:
+    """Of every budget's accuracy, from shape (P, n, B): the bootstrap's own limit, in closed form."""
+    problems, samples, budgets = correct.shape
+    if interval == "problems" and problems > 1:
+        errors = correct.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(problems)
+    elif interval == "samples" and samples > 1:
+        errors = np.sqrt(correct.var(axis=1, ddof=1).mean(axis=0) / (problems * samples))
+    else:
+        return [None] * budgets
+    return [float(error) for error in errors]
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
