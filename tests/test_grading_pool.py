@@ -119,14 +119,25 @@ def test_the_verdicts_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_leaving_by_an_exception_does_not_wait() -> None:
+    futures = []
+
+    def interrupted() -> None:
+        with GraderPool(workers=1, time_limit_s=60.0) as graders:
+            futures.append(graders.submit(request("20", ENDLESS)))
+            while not graders.worker_pids():
+                time.sleep(0.05)
+            raise KeyboardInterrupt
+
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), GraderPool(workers=1, time_limit_s=60.0) as graders:
-        future = graders.submit(request("20", ENDLESS))
-        while not graders.worker_pids():
-            time.sleep(0.05)
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert time.monotonic() - start < 30
-    assert future.result(timeout=1).outcome is Outcome.GRADER_ERROR
+    assert futures[0].result(timeout=1).outcome is Outcome.GRADER_ERROR
+
+
+def test_a_closed_pool_refuses() -> None:
+    graders = GraderPool(workers=1)
+    graders.close()
     with pytest.raises(RuntimeError, match="closed"):
         graders.submit(easy(1))
 
@@ -154,9 +165,8 @@ def hostile_outcomes(pool: GraderPool) -> dict[str, tuple[Outcome, Outcome]]:
     for number, case in enumerate(HOSTILE):
         requests += [request(r"\frac{x+1}{2}", text_of(case)), easy(10_000 + number)]
     verdicts = [verdict.outcome for verdict in pool.grade_all(requests)]
-    return {
-        case["name"]: pair for case, pair in zip(HOSTILE, zip(verdicts[::2], verdicts[1::2]), strict=True)
-    }
+    pairs = zip(verdicts[::2], verdicts[1::2], strict=True)
+    return {case["name"]: pair for case, pair in zip(HOSTILE, pairs, strict=True)}
 
 
 @pytest.mark.parametrize("case", HOSTILE, ids=[case["name"] for case in HOSTILE])
