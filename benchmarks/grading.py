@@ -17,6 +17,7 @@ import random
 import resource
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, forced_segment
@@ -35,7 +36,11 @@ def main() -> None:
     parser.add_argument("--budgets", type=int, default=32)
     parser.add_argument("--tasks", default="math500,aime24")
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--memory", type=int, metavar="N", help="only grade N different answers; peak memory")
     options = parser.parse_args()
+    if options.memory:
+        report_memory(options.memory, options.workers)
+        return
 
     golds = read_golds(options.tasks.split(","), options.problems)
     answers = [
@@ -67,6 +72,25 @@ def main() -> None:
         print(
             f"  {count:5}  gold {gold!r}, answer {completion!r}: ours {'correct' if mine else 'not correct'}"
         )
+
+
+def report_memory(count: int, workers: int | None) -> None:
+    """Peak memory of this process and of the largest worker over `count` answers, one in 50 by algebra."""
+
+    def requests() -> Iterator[GradeRequest]:
+        for n in range(count):
+            answer = rf"\sqrt{{{n}}}" if n % 50 == 0 else str(n)
+            yield GradeRequest(gold=(rf"\frac{{{n}}}{{2}}",), answer=answer, kind=AnswerKind.MATH)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    start = time.perf_counter()
+    with GraderPool(workers) as pool:
+        outcomes = Counter(str(verdict.outcome) for verdict in pool.grade_all(requests()))
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"{count:,} different answers in {time.perf_counter() - start:.1f} s: {dict(outcomes)}")
+    print(
+        f"this process: {before:.0f} MB before, peak {after:.0f} MB; largest worker {peak_of_children():.0f} MB"
+    )
 
 
 def read_golds(tasks: list[str], count: int) -> list[str]:

@@ -20,6 +20,7 @@ _FRACTION = re.compile(
     r"(?P<whole>\d+)?\s?\\frac\s?(?:\{\s?(?P<n>[^{}]{1,60}?)\s?\}|(?P<n1>\d))\s?(?:\{\s?(?P<d>[^{}]{1,60}?)\s?\}|(?P<d1>\d))"
 )
 _SLASH = re.compile(r"(?:(?P<whole>\d+)\s)?(?P<n>[\d.,]{1,60})\s?/\s?(?P<d>[\d.,]{1,60})")
+_TEXT = re.compile(r"\\text\s?\{\s?([a-zA-Z]{3,9})\s?\}")
 _WORDS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
@@ -77,6 +78,8 @@ def _wraps(text: str) -> bool:
 
 
 def _unsigned(text: str) -> Number | None:
+    if match := _TEXT.fullmatch(text):
+        text = match[1]
     if text.lower() in _WORDS:
         return Number(Fraction(_WORDS.index(text.lower())), True)
     for read in (_decimal, _power, _fraction, _slash):

@@ -81,6 +81,7 @@ _ORDER = re.compile(r"\\le(?![a-zA-Z])|\\ge(?![a-zA-Z])|<=?|>=?")
 _MATRIX = re.compile(
     r"\\begin\s?\{([pbvBV]?matrix|array)\}(?:\{[clr| ]{0,20}\})?(.*)\\end\s?\{\1\}", re.DOTALL
 )
+_REALS = (r"\mathbb{R}", r"\mathbb R", r"\R")
 _ENTRY = re.compile("&")
 _SYMBOL = re.compile(r"(?:\\[a-zA-Z]+|[a-zA-Z])(?:_(?:\{[^{}]{0,30}\}|[a-zA-Z0-9]))?'{0,3}")
 _PM = re.compile(r"\\(pm|mp)(?![a-zA-Z])|\+\s?/\s?-")
@@ -263,6 +264,8 @@ def _without_outer(text: str) -> str:
 
 
 def _bracketed(text: str, depth: int) -> Value | None:
+    if text in _REALS:
+        return Items((Single(r"-\infty"), Single(r"\infty")), "()")
     spans = _spans(text)
     if len(spans) != 1 or spans[0] != (0, len(text)):
         return None
