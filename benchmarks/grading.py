@@ -88,9 +88,8 @@ def report_memory(count: int, workers: int | None) -> None:
         outcomes = Counter(str(verdict.outcome) for verdict in pool.grade_all(requests()))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{count:,} different answers in {time.perf_counter() - start:.1f} s: {dict(outcomes)}")
-    print(
-        f"this process: {before:.0f} MB before, peak {after:.0f} MB; largest worker {peak_of_children():.0f} MB"
-    )
+    print(f"this process: {before:.0f} MB before, peak {after:.0f} MB")
+    print(f"largest worker: {peak_of_children():.0f} MB")
 
 
 def read_golds(tasks: list[str], count: int) -> list[str]:
