@@ -21,6 +21,7 @@ COMMANDS = (
     "check",
     "lm_eval",
     "reg",
+    "scaling",
     "frontier",
     "tasks",
     "grade",

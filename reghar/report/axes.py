@@ -33,6 +33,19 @@ def budget_axis(axes: Axes, budgets: Sequence[int], scale: Scale) -> None:
     axes.set_xlabel(_BUDGET)
 
 
+def log2_axis(axes: Axes, values: Sequence[float], label: str) -> None:
+    """Tokens on a log2 axis that holds all positive `values`, with powers of two as ticks."""
+    positive = [value for value in values if value > 0] or [1.0]
+    low, high = math.floor(math.log2(min(positive))), math.ceil(math.log2(max(positive)))
+    high = max(high, low + 1)
+    axes.set_xscale("log", base=2)
+    axes.minorticks_off()
+    ticks = [2.0**exponent for exponent in range(low, high + 1, -(-(high - low + 1) // 7))]
+    axes.set_xticks(ticks, [tokens(tick) for tick in ticks])
+    axes.set_xlim(2.0**low, 2.0**high)
+    axes.set_xlabel(label)
+
+
 def _powers(first: int, last: int) -> list[int]:
     """At most seven powers of two from `first` on."""
     start = math.ceil(math.log2(first))

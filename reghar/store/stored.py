@@ -104,6 +104,27 @@ class StoredRun:
             for task in self.tasks
         }
 
+    def spread(self, task: str, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Shape (P, n, B): the code of the answer that every budget of a task has, `MISSING` for none.
+
+        `codes`, from 0 on, stand one for one for the rows of `scores` of that task.
+        """
+        outcomes = self.outcomes(task)
+        place = {problem: i for i, problem in enumerate(outcomes.problems)}
+        shape = outcomes.full.shape
+        scores = self.scores[self.scores["task"] == task].assign(code=codes)
+        scores = _planned(scores, place, shape[1])
+        full, by_budget = _code_arrays(
+            scores, scores["code"].to_numpy(np.int64), place, outcomes.budgets, (shape[0], shape[1])
+        )
+        counted = self.counted(task)
+        return _shared(full, by_budget, outcomes.finished, counted, outcomes.budgets)
+
+    def counted(self, task: str) -> NDArray[np.int64]:
+        """Shape (P, n): tokens of every trace that its budgets count."""
+        outcomes = self.outcomes(task)
+        return outcomes.length if self.protocol["budget_counts"] == "response" else outcomes.thinking_length
+
     @cached_property
     def cost(self) -> dict[str, float]:
         """Tokens and seconds that the run took, over all its sessions."""
@@ -176,17 +197,17 @@ def _task_outcomes(
     length = grid(shapes["length"], np.int64)
     thinking_length = grid(shapes["thinking_length"], np.int64)
     finished = grid(shapes["finished"], np.bool_)
-    full, outcome = _outcome_arrays(_planned(scores, place, shape[1]), place, budgets, shape)
+    scores = _planned(scores, place, shape[1])
+    codes = scores["outcome"].map({str(o): i for i, o in enumerate(OUTCOMES)}).to_numpy(np.int64)
+    full, outcome = _code_arrays(scores, codes, place, budgets, shape)
     counted = length if protocol["budget_counts"] == "response" else thinking_length
-    # Budgets that a finished trace never passed share its own answer (SPEC 2).
-    shares = finished[:, :, None] & (counted[:, :, None] <= budgets)
-    outcome = np.where(shares, full[:, :, None], outcome)
+    outcome = _shared(full, outcome, finished, counted, budgets)
     return TaskOutcomes(
         task=task,
         problems=problems,
         budgets=budgets,
         outcome=outcome.astype(np.int8),
-        full=full,
+        full=full.astype(np.int8),
         length=length,
         thinking_length=thinking_length,
         finished=finished,
@@ -201,19 +222,34 @@ def _planned(frame: pd.DataFrame, place: dict[str, int], samples: int) -> pd.Dat
     return frame[frame["problem"].isin(list(place)) & (frame["sample"] < samples)]
 
 
-def _outcome_arrays(
-    scores: pd.DataFrame, place: dict[str, int], budgets: NDArray[np.int64], shape: tuple[int, int]
-) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """(full, outcome): shapes (P, n) and (P, n, B), `MISSING` where no score is stored."""
-    codes = scores["outcome"].map({str(o): i for i, o in enumerate(OUTCOMES)}).to_numpy(np.int8)
+def _code_arrays(
+    scores: pd.DataFrame,
+    codes: NDArray[np.int64],
+    place: dict[str, int],
+    budgets: NDArray[np.int64],
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(full, by budget): shapes (P, n) and (P, n, B) of the rows' codes, `MISSING` where none is stored."""
     row = scores["problem"].map(place).to_numpy(int)
     sample = scores["sample"].to_numpy(int)
     own = scores["budget"].isna().to_numpy()
-    full = np.full(shape, MISSING, dtype=np.int8)
+    full = np.full(shape, MISSING, dtype=np.int64)
     full[row[own], sample[own]] = codes[own]
     budget = scores["budget"].fillna(-1).to_numpy(np.int64)
     on_grid = ~own & np.isin(budget, budgets)
-    outcome = np.full((*shape, len(budgets)), MISSING, dtype=np.int8)
+    by_budget = np.full((*shape, len(budgets)), MISSING, dtype=np.int64)
     column = np.searchsorted(budgets, budget[on_grid])
-    outcome[row[on_grid], sample[on_grid], column] = codes[on_grid]
-    return full, outcome
+    by_budget[row[on_grid], sample[on_grid], column] = codes[on_grid]
+    return full, by_budget
+
+
+def _shared(
+    full: NDArray[np.int64],
+    by_budget: NDArray[np.int64],
+    finished: NDArray[np.bool_],
+    counted: NDArray[np.int64],
+    budgets: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Budgets that a finished trace never passed share its own answer (SPEC 2)."""
+    shares = finished[:, :, None] & (counted[:, :, None] <= budgets) & (by_budget == MISSING)
+    return np.where(shares, full[:, :, None], by_budget)

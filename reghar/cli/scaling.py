@@ -1,0 +1,163 @@
+"""`reghar scaling`: s1's measures of a table, or rejection sampling and majority vote from stored traces."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from reghar.cli.options import names
+from reghar.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "scaling",
+        help="Control, Scaling and Performance of a table; rejection sampling and majority vote of a run",
+        description="Test-time scaling without an engine: s1's measures of anyone's table of settings "
+        "(--csv), or rejection sampling and majority vote over the stored traces of a complete run.",
+    )
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="folder of a complete run")
+    parser.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="table with the columns setting,min_tokens,max_tokens,tokens,accuracy: tokens used on average, "
+        "accuracy in percent; an empty bound is none",
+    )
+    parser.add_argument(
+        "--rejection",
+        metavar="L,...",
+        help="sample until a trace has at most L tokens: accuracy, coverage, expected tries",
+    )
+    parser.add_argument("--majority", metavar="K,...", help="majority vote over K samples at every budget")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the subsets of samples and of the intervals (default 0)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--figures", action="store_true", help="also draw accuracy over tokens spent per problem into RUN"
+    )
+    parser.set_defaults(handler=handle)
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Measures and prints."""
+    if (arguments.csv is None) == (arguments.run is None):
+        raise InputError("give either --csv FILE or a RUN with --rejection or --majority")
+    if arguments.csv is not None:
+        return _table(arguments)
+    if arguments.rejection is None and arguments.majority is None:
+        raise InputError("say what to do with the run: --rejection 512,1024,... or --majority 1,2,4,...")
+    limits = None if arguments.rejection is None else _integers(arguments.rejection, "--rejection", 0)
+    votes = None if arguments.majority is None else _integers(arguments.majority, "--majority", 1)
+    from reghar.store import load_run
+    from reghar.stored_scaling import stored_scaling
+
+    run = load_run(arguments.run)
+    result = stored_scaling(run, limits=limits, votes=votes, seed=arguments.seed)
+    if arguments.json:
+        sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    else:
+        _print_run(result)
+    if arguments.figures:
+        from reghar.report.scaling_figures import write_scaling_figure
+
+        for file in write_scaling_figure(result, run.path):
+            sys.stderr.write(f"{file}\n")
+    return 0
+
+
+def _integers(text: str, flag: str, least: int) -> list[int]:
+    numbers = []
+    for entry in names(text):
+        if not entry.isascii() or not entry.isdigit() or int(entry) < least:
+            raise InputError(f"{flag}: {entry!r} is not a whole number of at least {least}")
+        numbers.append(int(entry))
+    if not numbers:
+        raise InputError(f"{flag} is empty: give whole numbers separated by commas")
+    return sorted(set(numbers))
+
+
+def _table(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from reghar.settings_file import measure_settings, read_settings
+
+    if arguments.rejection or arguments.majority or arguments.figures:
+        raise InputError("--rejection, --majority and --figures need a RUN: a table holds no traces")
+    measures = measure_settings(read_settings(arguments.csv))
+    if arguments.json:
+        sys.stdout.write(json.dumps(asdict(measures), indent=1, allow_nan=False) + "\n")
+        return 0
+    lines = {
+        "Control": f"{_shown(measures.control, '%')}  ({measures.obeyed} of {measures.bounded} settings "
+        "with bounds within them)",
+        "Scaling": f"{_shown(measures.scaling)} points per doubling of thinking tokens",
+        "": f"{_shown(measures.scaling_per_1000)} points per 1,000 thinking tokens",
+        "Performance": f"{_shown(measures.performance, '%')}",
+        "Pairs": f"{measures.pairs}, of which {measures.pairs_left_out} left out for want of a slope",
+    }
+    for name, value in lines.items():
+        sys.stdout.write(f"{name:<12} {value}\n")
+    return 0
+
+
+def _shown(value: float | None, unit: str = "") -> str:
+    return "none" if value is None else f"{value:.2f}{unit}"
+
+
+def _print_run(result: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for task, one in result["tasks"].items():
+        if "rejection" in one:
+            console.print(_rejection_table(task, one["rejection"]))
+        if "majority" in one:
+            console.print(_majority_table(task, one["majority"]))
+        for note in one["notes"]:
+            console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _rejection_table(task: str, rows: list[dict[str, Any]]) -> Table:
+    table = _new_table(f"{task}: rejection sampling", ("tokens at most", "accuracy", "coverage", "tries"))
+    for row in rows:
+        tries = "∞" if row["expected_tries"] is None else f"{row['expected_tries']:.2f}"
+        table.add_row(f"{row['limit']:,}", _percent(row), f"{100 * row['coverage']:.1f}%", tries)
+    return table
+
+
+def _majority_table(task: str, rows: list[dict[str, Any]]) -> Table:
+    votes = sorted({row["samples"] for row in rows})
+    table = _new_table(f"{task}: majority vote of k samples", ("budget", *(f"k = {k}" for k in votes)))
+    for budget in sorted({row["budget"] for row in rows}):
+        cells = [row for row in rows if row["budget"] == budget]
+        table.add_row(f"{budget:,}", *(f"{100 * row['accuracy']:.1f}%" for row in cells))
+    return table
+
+
+def _percent(row: dict[str, Any]) -> str:
+    if row["accuracy"] is None:
+        return "–"
+    text = f"{100 * row['accuracy']:.1f}%"
+    if row["low"] is not None:
+        text += f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return text
+
+
+def _new_table(title: str, columns: tuple[str, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
+    return table

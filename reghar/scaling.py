@@ -1,0 +1,150 @@
+"""Scaling without new generation: rejection sampling and majority vote over stored traces (SPEC 8).
+
+Sequential scaling (a larger budget) and parallel scaling (more samples) come out on one axis:
+tokens spent per problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.errors import InputError
+from reghar.seeds import derive_seed
+
+Array = NDArray[np.float64]
+
+SUBSETS = 1_000
+"""Subsets of k samples that a majority vote is averaged over, unless there is only one way to choose."""
+ABSTAINS = -1
+"""Group of an answer that gives no vote."""
+RIGHT = 0
+"""Group of the correct answers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Sampling until a trace has at most L tokens: of every limit, shape (L,) each."""
+
+    limits: NDArray[np.int64]
+    """Tokens."""
+    accuracy: Array
+    """0..1: mean over the problems that have an accepted sample; NaN where none has."""
+    coverage: Array
+    """0..1: the share of problems that have an accepted sample."""
+    tries: Array
+    """Expected tries, 1 / P(|y| <= L) over all stored traces; infinite where none is accepted."""
+    tokens: Array
+    """Expected tokens per problem: tries times the mean of min(|y|, L), since a try is stopped at L."""
+    by_problem: Array
+    """Shape (P, L): accuracy of each problem's accepted samples; NaN where it has none."""
+
+
+def rejection(length: NDArray[np.int64], correct: Array, limits: Sequence[int]) -> Rejection:
+    """Rejection sampling on stored traces (s1 section 5.2, SPEC 8).
+
+    `length`, shape (P, n): tokens |y|; `correct`, shape (P, n): the whole trace's own answer, 0 or 1.
+    A trace that was cut at `max_tokens` has `max_tokens` tokens: a limit from there on accepts it, as
+    the plain accuracy counts it.
+    """
+    bounds = np.asarray(limits, dtype=np.int64)
+    accepted = length[:, :, None] <= bounds
+    count = accepted.sum(axis=1)
+    right = (accepted * correct[:, :, None]).sum(axis=1)
+    some = count > 0
+    by_problem = np.where(some, right / np.maximum(count, 1), np.nan)
+    held = some.sum(axis=0)
+    share = accepted.mean(axis=(0, 1))
+    with np.errstate(divide="ignore"):
+        tries = 1 / share
+    return Rejection(
+        limits=bounds,
+        accuracy=np.where(held > 0, np.where(some, by_problem, 0).sum(axis=0) / np.maximum(held, 1), np.nan),
+        coverage=some.mean(axis=0),
+        tries=tries,
+        tokens=tries * np.minimum(length[:, :, None], bounds).mean(axis=(0, 1)),
+        by_problem=by_problem,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Majority:
+    """Majority vote over k samples, at every budget."""
+
+    votes: tuple[int, ...]
+    """The numbers k of samples."""
+    budgets: NDArray[np.int64]
+    """Shape (B,), tokens."""
+    accuracy: Array
+    """Shape (K, B), 0..1."""
+    tokens: Array
+    """Shape (K, B): spent per problem, k times the mean of min(|y|, L)."""
+    by_problem: Array
+    """Shape (P, K, B): each problem's credit."""
+
+
+def majority(
+    groups: NDArray[np.int64],
+    length: NDArray[np.int64],
+    budgets: NDArray[np.int64],
+    votes: Sequence[int],
+    *,
+    seed: int = 0,
+    task: str = "",
+) -> Majority:
+    """The vote of k of n samples, averaged over the ways to choose them (SPEC 8).
+
+    `groups`, shape (P, n, B): the group of equal answers that each sample's answer belongs to, `RIGHT`
+    for the correct ones, `ABSTAINS` where there is none. The largest group wins; groups that tie share
+    the credit, so the vote is worth 1/t where the right one is among t of them, and 0 where nobody
+    votes. Exact for k = 1 and k = n, else the mean over `SUBSETS` subsets, whose draw depends on
+    (seed, task, n, k) alone. `length`, shape (P, n), tokens. Raises InputError for a k outside 1..n.
+    """
+    problems, samples, _ = groups.shape
+    for k in votes:
+        if not 1 <= k <= samples:
+            raise InputError(
+                f"a majority of {k} samples is impossible: {task or 'the run'} has {samples} a problem; "
+                f"choose 1 to {samples}"
+            )
+    drawn = [_subsets(samples, k, derive_seed(seed, task, samples, k)) for k in votes]
+    credit = np.stack([_credits(groups[p], drawn) for p in range(problems)])
+    spent = np.minimum(length[:, :, None], budgets).mean(axis=(0, 1))
+    return Majority(
+        votes=tuple(votes),
+        budgets=budgets,
+        accuracy=credit.mean(axis=0),
+        tokens=np.array(votes, dtype=np.float64)[:, None] * spent,
+        by_problem=credit,
+    )
+
+
+def _subsets(samples: int, k: int, seed: int) -> Array:
+    """Shape (S, n): a row a subset of k samples, 1 where it holds a sample."""
+    if k == samples:
+        return np.ones((1, samples))
+    if k == 1:
+        return np.eye(samples)
+    order = np.random.default_rng(seed).random((SUBSETS, samples)).argsort(axis=1)
+    return (order < k).astype(np.float64)
+
+
+def _credits(groups: NDArray[np.int64], subsets: Sequence[Array]) -> Array:
+    """Shape (K, B): the mean credit of one problem's groups, shape (n, B)."""
+    credit = np.zeros((len(subsets), groups.shape[1]))
+    for budget, column in enumerate(groups.T):
+        present = np.unique(column[column != ABSTAINS])
+        if RIGHT not in present:
+            continue
+        ballots = (column[:, None] == present).astype(np.float64)
+        right = int(np.searchsorted(present, RIGHT))
+        for row, chosen in enumerate(subsets):
+            counts = chosen @ ballots
+            most = counts.max(axis=1)
+            wins = (counts[:, right] == most) & (most > 0)
+            ties = (counts == most[:, None]).sum(axis=1)
+            credit[row, budget] = float(np.mean(wins / ties))
+    return credit
