@@ -26,8 +26,12 @@ check: $(READY)
 test: check
 	$(BIN)/python -m pytest
 
+# The main job on the three embedded models, then their ranking; run again, it only shows it.
 demo: $(READY)
-	$(BIN)/python -m reghar.demo.show
+	for model in terse verbose wanderer; do \
+		$(BIN)/reghar run --model demo:$$model --out results/demo/$$model --resume || exit $$?; \
+	done
+	$(BIN)/reghar report results/demo/terse results/demo/verbose results/demo/wanderer --out results/demo
 
 clean:
 	rm -rf $(VENV) dist build

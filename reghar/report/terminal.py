@@ -26,7 +26,7 @@ _Lookup = Callable[[str], MeasureRecord | None]
 
 
 def summary(report: Report, path: Path) -> Group:
-    """What stands at the end of a run: the verdict, a row a task, the path of the report."""
+    """What stands at the end of a run: the verdict, a row a task, the paths of report and picture."""
     from rich.console import Group
     from rich.text import Text
 
@@ -45,7 +45,7 @@ def summary(report: Report, path: Path) -> Group:
 
 
 def ranking(ranked: Ranking, path: Path) -> Group:
-    """Several runs, best first, and the path of their page."""
+    """Several runs, best first, and the paths of their page and picture."""
     from rich.console import Group
 
     table = _table(("place", "model", *SHOWN.values()))
@@ -79,4 +79,5 @@ def _row(table: Table, cells: Sequence[str]) -> None:
 def _path(path: Path) -> RenderableType:
     from rich.text import Text
 
-    return Text(f"report: {printable(str(path))}", overflow="fold")
+    lines = (f"report:  {printable(str(path))}", f"picture: {printable(str(path.with_name('curves.png')))}")
+    return Text("\n".join(lines), overflow="fold")
