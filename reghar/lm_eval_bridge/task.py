@@ -8,10 +8,15 @@ from typing import Any
 from lm_eval.api.task import ConfigurableTask
 
 from reghar.lm_eval_bridge.figures import Figure, TaskFigures
+from reghar.tasks.lm_eval_hooks import problems
 
 ERROR = "_stderr"
 """lm-eval shows the metric `x_stderr` as the standard error of `x`; for one that it cannot compute
 itself it writes N/A first, which a metric of that name, coming after `x`, replaces."""
+
+
+_NO_FILE = "inline"
+"""lm-eval's `config_source` of a task that no YAML file describes."""
 
 
 class Trace(str):
@@ -38,6 +43,14 @@ class CurveTask(ConfigurableTask):  # type: ignore[misc]
         """`config` is the YAML's mapping, as lm-eval hands it over."""
         super().__init__(config={key: value for key, value in (config or {}).items() if key != "class"})
         self._figures: TaskFigures | None = None
+
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **arguments: Any) -> None:
+        """The rows of a task file as `reghar run` reads them, with its rule of grading; a function's too."""
+        metadata = self.config.metadata or {}
+        if metadata.get("config_source", _NO_FILE) == _NO_FILE:
+            super().download(dataset_kwargs, **arguments)
+        else:
+            self.dataset = problems(**metadata)
 
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """A problem's own figures where the response brings them, else as the YAML says."""
