@@ -129,19 +129,18 @@ def test_pairing_pays(sides: list[Side]) -> None:
     assert difference.standard_error < independent
 
 
+@pytest.mark.timeout(900)
 def test_coverage_of_the_paired_interval(runs: dict[str, Path]) -> None:
     """95% intervals of paired differences hold the true one in 94 to 96% of runs (binomial error granted)."""
     rng = np.random.default_rng(3)
     stored = load_run(runs["first"]).outcomes("amc23")
     longer = replace(stored, length=stored.length + 10 * (np.arange(40)[:, None] % 7))
     expected = longer.length.mean() - stored.length.mean()
-    held, trials = 0, 1000
+    held, trials, few = 0, 1000, Bootstrap(replicates=400)
     for _ in range(trials):
         problems = [stored.problems[i] for i in rng.integers(0, 40, 40)]
         pair = [
-            measure_side(
-                "x", [resampled(only_problems(one, problems), 8, rng)], Reference(), Bootstrap(replicates=400)
-            )
+            measure_side("x", [resampled(only_problems(one, problems), 8, rng)], Reference(), few)
             for one in (longer, stored)
         ]
         difference = paired("mean_length", *pair, None)

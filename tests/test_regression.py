@@ -118,6 +118,7 @@ GATES = (
 )
 
 
+@pytest.mark.timeout(900)
 def test_noise_alone_fails_no_more_often_than_stated(runs: dict[str, Path]) -> None:
     """Pairs of runs of one model, resampled from stored samples: at most 2.5% are called worse."""
     rng = np.random.default_rng(7)

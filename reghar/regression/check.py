@@ -24,6 +24,8 @@ class Check:
     baseline: str | None
     """Label; None where all gates have a limit."""
     verdicts: tuple[Verdict, ...]
+    curves: Mapping[str, tuple[tuple[int, float], ...]]
+    """Label to (budget in tokens, accuracy as a fraction), the mean over tasks; candidate first."""
     notes: tuple[str, ...]
 
     @property
@@ -64,10 +66,14 @@ def check(
     sources = [one.source(problems, reference, bootstrap or Bootstrap()) for one in given]
     ours, theirs = sources[-1], sources[0] if baseline is not None else None
     same = theirs is not None and ours.label == theirs.label
+    names = [candidate.name if same else ours.label]
+    if theirs is not None and baseline is not None:
+        names.append(baseline.name if same else theirs.label)
     return Check(
-        candidate=candidate.name if same else ours.label,
-        baseline=None if theirs is None or baseline is None else baseline.name if same else theirs.label,
+        candidate=names[0],
+        baseline=None if theirs is None else names[1],
         verdicts=tuple(judge(gates, ours, theirs)),
+        curves={name: source.curve() for name, source in zip(names, reversed(sources), strict=True)},
         notes=(*notes, *_notes(sources, paired=theirs is not None)),
     )
 

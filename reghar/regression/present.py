@@ -85,8 +85,25 @@ def markdown(check: Check) -> str:
         "",
         *(f"- {escaped(sentence(verdict))}" for verdict in check.verdicts),
         *(f"- Note: {escaped(note)}" for note in check.notes),
+        "",
+        *_chart(check),
     ]
     return "\n".join(text) + "\n"
+
+
+def _chart(check: Check) -> Iterator[str]:
+    """The curves as a Mermaid chart: a job's summary draws it, but shows no picture that is not hosted."""
+    budgets = [budget for budget, _ in next(iter(check.curves.values()))]
+    yield "```mermaid"
+    yield "xychart-beta"
+    yield '  x-axis "Budget (response tokens), not to scale" [' + ", ".join(f'"{b}"' for b in budgets) + "]"
+    yield '  y-axis "Accuracy (%)" 0 --> 100'
+    for points in check.curves.values():
+        yield "  line [" + ", ".join(f"{100 * accuracy:.1f}" for _, accuracy in points) + "]"
+    yield "```"
+    yield ""
+    lines = [f"line {i}: {escaped(name)}" for i, name in enumerate(check.curves, start=1)]
+    yield f"Mean accuracy over tasks by budget; {', '.join(lines)}."
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

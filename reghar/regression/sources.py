@@ -19,6 +19,9 @@ from reghar.report.reference import Reference
 from reghar.report.schema import MeasureRecord, Report
 from reghar.report.text import model_name
 
+Points = tuple[tuple[int, float], ...]
+"""Budget in tokens and accuracy as a fraction."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled:
@@ -53,6 +56,12 @@ class Sampled:
         """The area under the curve, of which a difference is one of REG."""
         return self.measured().figures(gate.task).get("area")
 
+    def curve(self) -> Points:
+        """Accuracy by budget, the mean over tasks."""
+        curves = [task.curve for task in self.measured().tasks]
+        accuracy = np.mean([curve.accuracy for curve in curves], axis=0)
+        return tuple(zip(curves[0].budgets.tolist(), accuracy.tolist(), strict=True))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reported:
@@ -76,6 +85,11 @@ class Reported:
     def area(self, gate: Gate) -> Measure | None:
         """See `Sampled.area`."""
         return self._measure("area", gate.task)
+
+    def curve(self) -> Points:
+        """See `Sampled.curve`."""
+        curve = self.report.average.curve
+        return tuple(zip(curve.budgets, curve.accuracy, strict=True))
 
     def _measure(self, name: str, task: str | None) -> Measure | None:
         record = (
