@@ -41,6 +41,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also log2 curves, outcomes by budget, response lengths and the problem x budget heat map",
     )
     parser.add_argument(
+        "--html",
+        action="store_true",
+        help="also page.html: every answer of these runs in one file that any browser opens",
+    )
+    parser.add_argument(
         "--format", choices=["md", "json"], help="print the whole report in this format instead of the table"
     )
     parser.set_defaults(handler=report)
@@ -56,6 +61,8 @@ def report(arguments: argparse.Namespace) -> int:
         page = _write_one(runs[0], reports[0], arguments)
     else:
         page = _write_several(reports, arguments)
+    if arguments.html:
+        _write_html(runs, reports, page.parent, quiet=arguments.format is not None)
     if arguments.format is not None:
         file = page if arguments.format == "md" else page.with_suffix(".json")
         sys.stdout.write(file.read_text(encoding="utf-8"))
@@ -70,6 +77,20 @@ def _build(run: StoredRun, frontier: str | None, interval: IntervalKind | None) 
         frontier=frontier or run.manifest.get("frontier", "auto"),
         interval=interval or run.manifest.get("interval", "problems"),
     )
+
+
+def _write_html(runs: list[StoredRun], reports: list[Report], folder: Path, *, quiet: bool) -> None:
+    from reghar.page.build import PageRun
+    from reghar.page.write import write_page
+
+    written = write_page(
+        [PageRun(run=run, report=one) for run, one in zip(runs, reports, strict=True)], folder
+    )
+    if not quiet:
+        sys.stdout.write(f"page: {written.path} ({written.size / 1e6:.1f} MB)\n")
+    if not written.has_texts:
+        folders = " ".join(str(run.path) for run in runs)
+        sys.stderr.write(f"reghar: the samples' texts did not fit into one file: `reghar view {folders}`\n")
 
 
 def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> Path:
