@@ -17,6 +17,7 @@ COMMANDS = (
     "probe",
     "score",
     "report",
+    "view",
     "compare",
     "check",
     "lm_eval",
