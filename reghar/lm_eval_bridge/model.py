@@ -104,13 +104,13 @@ def _checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(set(settings) - known)
     if unknown:
         raise InputError(f"RegharLM has no setting {unknown[0]!r}; it has {', '.join(sorted(known))}")
-    checked = dict(settings)
+    checked = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     for name in ("samples", "budgets"):
         if name in checked:
             value = checked[name]
             checked[name] = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     paths = checked.get("include_paths", ())
-    checked["include_paths"] = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+    checked["include_paths"] = (paths,) if isinstance(paths, str) else tuple(map(str, paths))
     if "model" not in checked:
         raise InputError("RegharLM needs model=: a folder, a hub name, or demo:NAME")
     return checked
