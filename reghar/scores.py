@@ -25,6 +25,8 @@ class Score:
     outcome: Outcome
     answer: str | None
     """The text that was graded, without its box; None where there was nothing to grade."""
+    setting: str = ""
+    """That of its trace."""
 
 
 class AnswerScorer:
@@ -56,6 +58,7 @@ class AnswerScorer:
                 budget=row["budget"],
                 outcome=outcome,
                 answer=segment.answer,
+                setting=row["setting"],
             )
 
     def _segment(self, row: Mapping[str, Any]) -> Segment:

@@ -34,6 +34,14 @@ class Trace:
     """Index of the first token of the closing delimiter; None while open or absent."""
     looped: bool
     """The trace ends in a verbatim repetition."""
+    setting: str = ""
+    """Of the control method (`reghar.methods`); empty for the plain evaluation."""
+    given_tokens: int = 0
+    """Its first tokens that were not generated for it: those of the trace that it continues, and the
+    string in the place of the ignored end of thinking."""
+    countdown: int | None = None
+    """Thinking tokens after which the model's countdown of steps reached zero; None where it did not,
+    or the setting asks for no steps."""
 
     @property
     def thinking_length(self) -> int:
@@ -44,9 +52,9 @@ class Trace:
         return end - self.thinking_start
 
 
-def trace_seed(run_seed: int, task: str, problem: str, sample: int) -> int:
+def trace_seed(run_seed: int, task: str, problem: str, sample: int, setting: str = "") -> int:
     """The seed of one trace: the same whatever the order of a run and however often it is resumed."""
-    return derive_seed(run_seed, task, problem, sample)
+    return derive_seed(run_seed, task, problem, sample, *([setting] if setting else []))
 
 
 LOOP_REPEATS = 3

@@ -29,19 +29,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to run")
     what.add_argument("--model", help="folder, hub name, or demo:NAME (default demo:verbose)")
     what.add_argument("--revision", help="revision of a hub model")
-    what.add_argument("--tasks", help="comma-separated names; see `reghar tasks list`; a demo model needs none")
+    what.add_argument(
+        "--tasks", help="comma-separated names; see `reghar tasks list`; a demo model needs none"
+    )
     add_include_path(parser)
     what.add_argument("--data-dir", metavar="DIR", help="read DIR/<task>.jsonl[.gz] instead of the hub")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of each task")
-    what.add_argument(
-        "--samples", metavar="N", help="samples a problem: 32 (default), or aime24=32,gsm8k=4"
-    )
+    what.add_argument("--samples", metavar="N", help="samples a problem: 32 (default), or aime24=32,gsm8k=4")
     what.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
 
     curve = parser.add_argument_group("the curve")
-    curve.add_argument(
-        "--budgets", help="reg (default), reg-32k, exp:N, linear:N or a list of tokens"
-    )
+    curve.add_argument("--budgets", help="reg (default), reg-32k, exp:N, linear:N or a list of tokens")
     curve.add_argument("--budget-counts", choices=("response", "thinking"), default="response")
     curve.add_argument("--max-tokens", type=int, metavar="N", help="most tokens a trace (default 32768)")
     curve.add_argument("--probe", metavar="NAME", help="reo-rl (default), final-answer, s1 or summary")
@@ -56,6 +54,32 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         choices=("problems", "samples"),
         default="problems",
         help="bootstrap over problems (default), or over samples of these fixed problems",
+    )
+
+    control = parser.add_argument_group("test-time control (docs/control.md)")
+    control.add_argument(
+        "--control",
+        metavar="METHOD",
+        default="force",
+        help="force (default: read off the curve), wait, tokens, steps, class, effort, or template",
+    )
+    control.add_argument(
+        "--settings",
+        metavar="A,B,...",
+        help="of the method: tokens, steps, times to ignore the end of thinking, efforts, or names",
+    )
+    control.add_argument(
+        "--wait-string",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="in the place of an ignored end: Wait (default), none, or any text; may be repeated",
+    )
+    control.add_argument(
+        "--control-user", metavar="TEXT", help="template: follows the question; holds {setting}"
+    )
+    control.add_argument(
+        "--control-system", metavar="TEXT", help="effort, template: in the system prompt; holds {setting}"
     )
 
     sampling = parser.add_argument_group("sampling and prompt")
@@ -174,6 +198,11 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         system_prompt=arguments.system_prompt,
         chat_template_arguments=key_values(arguments.chat_template_arg, "--chat-template-arg"),
         thinking=tuple(arguments.thinking_delimiters) if arguments.thinking_delimiters else None,
+        control=arguments.control,
+        control_settings=names(arguments.settings or ""),
+        wait_strings=tuple(arguments.wait_string),
+        control_user=arguments.control_user,
+        control_system=arguments.control_system,
         frontier=arguments.frontier or "auto",
         interval=arguments.interval,
         engine=arguments.engine,

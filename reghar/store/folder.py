@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple
 
 from reghar.errors import InputError
+from reghar.methods import settings_of
 from reghar.schedule import Done
 from reghar.scores import Score
 from reghar.store.manifest import read_manifest, write_json
@@ -37,6 +38,15 @@ class TraceShape(NamedTuple):
     length: int
     thinking_length: int
     finished: bool
+    thinking_start: int | None
+    countdown: int | None
+    setting: str
+
+    @property
+    def counted_thinking(self) -> int:
+        """Thinking tokens as the settings of control methods count them: of the whole response where
+        there is no thinking block."""
+        return self.length if self.thinking_start is None else self.thinking_length
 
 
 class RunFolder:
@@ -103,21 +113,29 @@ class RunFolder:
 
     def _drop_orphans(self) -> None:
         """Answers and scores whose trace has to be generated again would belong to another trace."""
-        traces = {key[:3] for key in self.keys(TRACES)}
-        for table in (ANSWERS, SCORES):
+        stored = {key[:4] for key in self.keys(TRACES)}
+        control = (self.manifest or {}).get("protocol", {}).get("control", {})
+        after = {setting.name: setting.after for setting in settings_of(control)}
+
+        def grounded(key: tuple[str, str, int, str]) -> bool:
+            """The trace is there, and so is the one that it continues."""
+            before = after.get(key[3])
+            return key in stored and (before is None or grounded((*key[:3], before)))
+
+        for table in (TRACES, ANSWERS, SCORES):
             for number in part_numbers(self.path / table):
                 rows = self.rows(table, number)
-                kept = [r for r in rows if (r["task"], r["problem"], r["sample"]) in traces]
+                kept = [r for r in rows if grounded((r["task"], r["problem"], r["sample"], r["setting"]))]
                 if len(kept) < len(rows):
                     write_part(self.path / table, number, kept, self._schemas[table])
 
-    def keys(self, table: str) -> Iterator[tuple[str, str, int, int | None]]:
-        """(task, problem, sample, budget) of every stored row; budget is None for traces."""
-        columns = ["task", "problem", "sample"] + ([] if table == TRACES else ["budget"])
+    def keys(self, table: str) -> Iterator[tuple[str, str, int, str, int | None]]:
+        """(task, problem, sample, setting, budget) of every stored row; budget is None for traces."""
+        columns = ["task", "problem", "sample", "setting"] + ([] if table == TRACES else ["budget"])
         for number in part_numbers(self.path / table):
             part = read_part(part_path(self.path / table, number), self._schemas[table], columns)
             for row in part.to_pylist() if part is not None else []:
-                yield row["task"], row["problem"], row["sample"], row.get("budget")
+                yield row["task"], row["problem"], row["sample"], row["setting"], row.get("budget")
 
     def rows(self, table: str, number: int) -> list[dict[str, Any]]:
         """All rows of one part."""

@@ -60,17 +60,34 @@ def write_part(folder: Path, number: int, rows: Iterable[dict[str, Any]], schema
     write_aside(part_path(folder, number), lambda file: pq.write_table(table, file, compression="zstd"))
 
 
+_DEFAULTS = {"setting": "", "given_tokens": 0, "countdown": None}
+"""Columns that a part may lack, or leave null, and what stands there then: the plain evaluation's."""
+
+
 def read_part(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table | None:
     """A part's rows; None where the file is cut short, broken, or of another schema."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path, columns=columns, partitioning=None)
         wanted = schema if columns is None else pa.schema([schema.field(c) for c in columns])
-        return table.cast(wanted)
+        with pq.ParquetFile(path) as file:
+            there = set(file.schema_arrow.names)
+            table = file.read([name for name in wanted.names if name in there or name not in _DEFAULTS])
+        return pa.table([_column(table, field) for field in wanted], schema=wanted)
     except (pa.ArrowException, ValueError, KeyError, OSError):
         return None
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    default = _DEFAULTS.get(field.name)
+    if field.name in _DEFAULTS and field.name not in table.column_names:
+        return pa.chunked_array([pa.array([default] * table.num_rows, field.type)])
+    column = table[field.name].cast(field.type)
+    return column if default is None else pc.fill_null(column, pa.scalar(default, field.type))
 
 
 def set_damaged_aside(folder: Path, schema: pa.Schema) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
+from reghar.methods import PLAIN, Setting, settings_of
 from reghar.outcomes import MISSING, OUTCOMES, TaskOutcomes
 from reghar.store.manifest import read_manifest
 from reghar.store.parts import part_numbers, part_path, read_part
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _KEY = ["task", "problem", "sample"]
+_FAR = 1 << 60
+"""Tokens that no trace reaches."""
 _SHAPE_COLUMNS = [
     *_KEY,
     "length",
@@ -29,6 +32,7 @@ _SHAPE_COLUMNS = [
     "looped",
     "thinking_start",
     "thinking_end",
+    "countdown",
 ]
 
 
@@ -40,11 +44,16 @@ def load_run(path: str | Path) -> StoredRun:
 
 @dataclass(frozen=True)
 class StoredRun:
-    """What a run's folder holds. Tables are read when they are first asked for."""
+    """What a run's folder holds, as seen from one setting of its control method; see `at`.
+
+    Tables are read when they are first asked for.
+    """
 
     path: Path
     manifest: dict[str, Any]
     """`run.json`."""
+    setting: str = ""
+    """The setting that traces, answers, scores and outcomes belong to; empty for the plain evaluation."""
 
     @property
     def model(self) -> str:
@@ -68,9 +77,22 @@ class StoredRun:
         return tuple(self.protocol["tasks"])
 
     @property
+    def settings(self) -> tuple[Setting, ...]:
+        """Of the control method, beside the plain evaluation; none for `force`."""
+        return settings_of(self.protocol["control"]) if "control" in self.protocol else ()
+
+    def at(self, setting: str) -> StoredRun:
+        """The same run as seen from another setting. Raises InputError for one that it does not have."""
+        names = [one.name for one in (PLAIN, *self.settings)]
+        if setting not in names:
+            raise InputError(f"run {str(self.path)!r} has no setting {setting!r}; it has {names}")
+        return replace(self, setting=setting)
+
+    @property
     def complete(self) -> bool:
-        """True when no planned (problem, sample, budget) is missing."""
-        return all(self.outcomes(task).complete for task in self.tasks)
+        """True when no planned (problem, sample, budget) is missing, in any setting."""
+        views = [self, *(self.at(setting.name) for setting in self.settings)]
+        return all(view.outcomes(task).complete for view in views for task in self.tasks)
 
     @cached_property
     def traces(self) -> pd.DataFrame:
@@ -97,12 +119,29 @@ class StoredRun:
     def _outcomes(self) -> dict[str, TaskOutcomes]:
         shapes = self._frame(TRACES, _SHAPE_COLUMNS)
         scores = self._frame(SCORES, [*_KEY, "budget", "outcome"])
+        own = [setting for setting in self.settings if setting.name == self.setting]
         return {
             task: _task_outcomes(
-                task, self.protocol, shapes[shapes["task"] == task], scores[scores["task"] == task]
+                task,
+                self.protocol,
+                own[0] if own else None,
+                shapes[shapes["task"] == task],
+                scores[scores["task"] == task],
             )
             for task in self.tasks
         }
+
+    def countdown(self, task: str) -> NDArray[np.int64]:
+        """Shape (P, n): thinking tokens after which the model's countdown of steps reached zero; where
+        it did not, more than any trace has."""
+        outcomes = self.outcomes(task)
+        shapes = self._frame(TRACES, _SHAPE_COLUMNS)
+        place = {problem: i for i, problem in enumerate(outcomes.problems)}
+        shapes = _planned(shapes[shapes["task"] == task], place, outcomes.full.shape[1])
+        reached = np.full(outcomes.full.shape, _FAR, dtype=np.int64)
+        at = (shapes["problem"].map(place).to_numpy(int), shapes["sample"].to_numpy(int))
+        reached[at] = shapes["countdown"].fillna(_FAR).to_numpy(np.int64)
+        return reached
 
     def spread(self, task: str, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Shape (P, n, B): the code of the answer that every budget of a task has, `MISSING` for none.
@@ -133,10 +172,10 @@ class StoredRun:
         answers = self._table(
             ANSWERS, ["forced", "prompt_tokens", "cached_tokens", "dropped_tokens", "token_ids"]
         )
-        traces = self._table(TRACES, ["length", "prompt_tokens"])
+        traces = self._table(TRACES, ["length", "prompt_tokens", "given_tokens"])
         total = {
             "traces": traces.num_rows,
-            "trace_tokens": _sum(traces["length"]),
+            "trace_tokens": _sum(traces["length"]) - _sum(traces["given_tokens"]),
             "trace_prompt_tokens": _sum(traces["prompt_tokens"]),
             "probes": _sum(pc.cast(answers["forced"], "int64")),
             "probe_prompt_tokens": _sum(answers["prompt_tokens"]),
@@ -163,10 +202,13 @@ class StoredRun:
 
     def _frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         import pandas as pd
+        import pyarrow.compute as pc
 
-        frame: pd.DataFrame = self._table(table, columns).to_pandas(
-            types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None
-        )
+        rows = self._table(table, columns if columns is None else [*columns, "setting"])
+        rows = rows.filter(pc.equal(rows["setting"], self.setting))
+        if columns is not None:
+            rows = rows.select(columns)
+        frame: pd.DataFrame = rows.to_pandas(types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None)
         by = [*_KEY, "budget"] if "budget" in frame else _KEY
         return frame.sort_values(by, kind="stable", ignore_index=True)
 
@@ -178,12 +220,16 @@ def _sum(column: Any) -> int:
 
 
 def _task_outcomes(
-    task: str, protocol: dict[str, Any], shapes: pd.DataFrame, scores: pd.DataFrame
+    task: str,
+    protocol: dict[str, Any],
+    setting: Setting | None,
+    shapes: pd.DataFrame,
+    scores: pd.DataFrame,
 ) -> TaskOutcomes:
-    settings = protocol["tasks"][task]
-    problems = tuple(settings["problem_ids"])
-    budgets = np.asarray(protocol["budgets"], dtype=np.int64)
-    shape = (len(problems), int(settings["samples"]))
+    planned = protocol["tasks"][task]
+    problems = tuple(planned["problem_ids"])
+    budgets = np.asarray(protocol["budgets"] if setting is None else setting.budgets, dtype=np.int64)
+    shape = (len(problems), int(planned["samples"]))
     place = {problem: i for i, problem in enumerate(problems)}
 
     shapes = _planned(shapes, place, shape[1])
@@ -198,9 +244,16 @@ def _task_outcomes(
     thinking_length = grid(shapes["thinking_length"], np.int64)
     finished = grid(shapes["finished"], np.bool_)
     scores = _planned(scores, place, shape[1])
-    codes = scores["outcome"].map({str(o): i for i, o in enumerate(OUTCOMES)}).to_numpy(np.int64)
+    numbers = {str(o): i for i, o in enumerate(OUTCOMES)}
+    codes: NDArray[np.int64] = scores["outcome"].map(numbers).to_numpy(np.int64)
     full, outcome = _code_arrays(scores, codes, place, budgets, shape)
+    thought = grid(shapes["thinking_start"].notna(), np.bool_)
     counted = length if protocol["budget_counts"] == "response" else thinking_length
+    if setting is not None:
+        # Settings ask for thinking tokens; a trace whose countdown ended was cut there, at any budget.
+        counted = np.where(thought, thinking_length, length)
+        countdown = grid(shapes["countdown"].fillna(_FAR), np.int64)
+        counted = np.where(countdown < counted, _FAR, counted)
     outcome = _shared(full, outcome, finished, counted, budgets)
     return TaskOutcomes(
         task=task,
@@ -212,7 +265,7 @@ def _task_outcomes(
         thinking_length=thinking_length,
         finished=finished,
         looped=grid(shapes["looped"], np.bool_),
-        thought=grid(shapes["thinking_start"].notna(), np.bool_),
+        thought=thought,
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
     )
 

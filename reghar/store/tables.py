@@ -23,6 +23,7 @@ def schemas() -> dict[str, pa.Schema]:
         pa.field("task", pa.string(), nullable=False),
         pa.field("problem", pa.string(), nullable=False),
         pa.field("sample", pa.int32(), nullable=False),
+        pa.field("setting", pa.string()),
     ]
     return {
         TRACES: pa.schema(
@@ -37,6 +38,8 @@ def schemas() -> dict[str, pa.Schema]:
                 pa.field("thinking_opened", pa.bool_()),
                 pa.field("thinking_start", pa.int32()),
                 pa.field("thinking_end", pa.int32()),
+                pa.field("given_tokens", pa.int32()),
+                pa.field("countdown", pa.int32()),
                 pa.field("text", pa.string()),
                 pa.field("token_ids", pa.list_(pa.int32())),
             ]
