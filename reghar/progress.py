@@ -1,14 +1,15 @@
-"""What is shown while a run goes on: a bar a task; nothing where standard error is not a terminal."""
+"""What is shown while a run goes on, if standard error is a terminal: a bar a task, a line a replica."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from reghar.engines.ray import Replica
 from reghar.schedule import Activity
 
 
@@ -21,14 +22,15 @@ class Bars:
         self._start = time.monotonic()
         self._stored = dict(done)
         self._bars: dict[str, TaskID] = {}
+        self._lines: dict[str, TaskID] = {}
         if progress is not None:
             for task, total in totals.items():
                 self._bars[task] = progress.add_task(
                     task, total=total, completed=done.get(task, 0), detail=""
                 )
 
-    def update(self, activities: Mapping[str, Activity]) -> None:
-        """Shows what the engine has done in this session."""
+    def update(self, activities: Mapping[str, Activity], replicas: Sequence[Replica] = ()) -> None:
+        """Shows what the engine, and each of its replicas, has done in this session."""
         if self._progress is None:
             return
         seconds = max(time.monotonic() - self._start, 1e-9)
@@ -39,6 +41,15 @@ class Bars:
                 completed=self._stored.get(task, 0) + activity.jobs,
                 detail=f"{activity.probes} probes, {activity.tokens / seconds:.0f} tok/s, "
                 f"{cached:.0%} cached",
+            )
+        for replica in replicas:
+            if replica.name not in self._lines:
+                self._lines[replica.name] = self._progress.add_task(replica.name, total=None, detail="")
+            state = f"{replica.in_flight} in flight" if replica.alive else "dead, its work moved on"
+            self._progress.update(
+                self._lines[replica.name],
+                completed=replica.jobs,
+                detail=f"{state}, {replica.tokens / seconds:.0f} tok/s",
             )
 
 
