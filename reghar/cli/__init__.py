@@ -24,6 +24,7 @@ COMMANDS = (
     "reg",
     "scaling",
     "frontier",
+    "budgets",
     "tasks",
     "grade",
 )

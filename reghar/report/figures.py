@@ -6,7 +6,7 @@ Every function takes a matplotlib Axes and what to draw, sets labels with units,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -159,6 +159,43 @@ def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
     axes.grid(visible=False)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_label(f"Accuracy of {outcomes.outcome.shape[1]} samples (%)")
+
+
+def selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
+    """Approximation error of the frontier's area by number of budgets, per strategy (REG figure 3)."""
+    for (name, values), (colour, line), marker in zip(errors.items(), style.MODELS, "os^", strict=False):
+        numbers = range(1, len(values) + 1)
+        axes.plot(numbers, _percent(values), color=colour, linestyle=line, marker=marker, label=name)
+    axes.set_xticks(range(1, 1 + max(len(values) for values in errors.values())))
+    axes.set_xlabel("Budgets besides 0 and the largest (number)")
+    axes.set_ylabel("Approximation error (%)")
+    axes.set_ylim(bottom=0)
+
+
+def trade_off(
+    axes: Axes, models: Sequence[tuple[str, float, float, float | None]], *, baseline: float | None = None
+) -> None:
+    """Mean length and accuracy of models, a point each, larger the more REG it saves (REG figure 6).
+
+    `models` holds (label, mean length in tokens, accuracy 0..1, REG in tokens); `baseline` is the REG
+    that reductions are taken against.
+    """
+    for i, (label, length, accuracy, gap) in enumerate(models):
+        colour, _ = style.MODELS[i % len(style.MODELS)]
+        saved = None if gap is None or baseline is None or baseline <= 0 else (baseline - gap) / baseline
+        text = printable(label) if saved is None else f"{printable(label)}, REG {-100 * saved:+.0f}%"
+        axes.scatter(
+            [length],
+            [100 * accuracy],
+            s=30 + 160 * max(saved or 0.0, 0.0),
+            color=colour,
+            marker="os^Dv"[i % 5],
+            label=text,
+        )
+    axes.margins(0.2)
+    axes.set_xlabel("Mean response length (tokens)")
+    axes.set_ylabel("Accuracy, whole trace (%)")
+    axes.xaxis.set_major_formatter(tokens)
 
 
 def save(

@@ -60,6 +60,7 @@ def write_ranking(ranking: Ranking, folder: Path) -> Path:
     }
     _write_text(folder / "report.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     figures.save(_overlay_panels(ranking), folder / "curves")
+    figures.save([("", _trade_off(ranking))], folder / "scatter")
     page = folder / "report.md"
     _write_text(page, ranking_markdown(ranking))
     return page
@@ -83,6 +84,23 @@ def _curve_panels(report: Report, scale: Scale) -> list[figures.Panel]:
         )
         for name, task in report.tasks.items()
     ]
+
+
+def _trade_off(ranking: Ranking) -> Callable[[Axes], None]:
+    """Every model's length and accuracy; REG reductions against the largest REG of them."""
+
+    def value(report: Report, name: str) -> float | None:
+        found = report.overall(name)
+        return None if found is None else found.value
+
+    gaps = [gap for report in ranking.reports if (gap := value(report, "reg")) is not None]
+    models = [
+        (figures.model_label(report.model), length, accuracy, value(report, "reg"))
+        for report in ranking.reports
+        if (length := value(report, "mean_length")) is not None
+        and (accuracy := value(report, "accuracy_full")) is not None
+    ]
+    return partial(figures.trade_off, models=models, baseline=max(gaps, default=None))
 
 
 def _overlay_panels(ranking: Ranking) -> list[figures.Panel]:

@@ -1,15 +1,18 @@
+// The last budget's own piece needs room to its right.
+const barPlace = (end) => { const place = axis(state.index.budgets, state.place.scale, end); return (tokens) => 0.97 * place(tokens); };
+
 // One sample as a bar along the token axis: every budget a piece coloured by its outcome.
 
 function bar(problem, sample, place, { budget = null, href, end }) {
   const budgets = state.index.budgets;
   const counted = (s) => (state.index.counts === "thinking" ? s.thinking : s.length);
-  const x = axis(budgets, state.place.scale, end);
+  const x = barPlace(end);
   const at = (tokens) => `${(100 * x(tokens)).toFixed(2)}%`;
   const track = el("div", { class: "track" });
   track.append(el("span", { class: "extent", style: { width: at(sample.length) }, title: `${count(sample.length)} tokens${sample.finished ? "" : ", never finished"}` }));
   budgets.forEach((b, i) => {
-    const to = i + 1 < budgets.length ? x(budgets[i + 1]) : Math.min(x(b) + 0.03, 1);
-    const from = i + 1 < budgets.length ? x(b) : Math.min(x(b), 0.98);
+    const to = i + 1 < budgets.length ? x(budgets[i + 1]) : x(b) + 0.03;
+    const from = x(b);
     const outcome = outcomeAt(sample, i);
     const after = sample.finished && counted(sample) <= b;
     track.append(el("a", {
@@ -25,7 +28,7 @@ function bar(problem, sample, place, { budget = null, href, end }) {
 
 function barAxis(end) {
   const budgets = state.index.budgets;
-  const x = axis(budgets, state.place.scale, end);
+  const x = barPlace(end);
   return el("div", { class: "track ticks", "aria-hidden": true },
     axisTicks(budgets, x, 0.09).map((b) => el("span", { style: { left: `${100 * x(b)}%` } }, count(b))));
 }

@@ -24,7 +24,7 @@ function axisTicks(budgets, x, room) {
 function curveChart(budgets, lines, onBudget) {
   const [width, height, left, bottom] = [720, 300, 44, 40];
   const x01 = axis(budgets, state.place.scale);
-  const x = (b) => left + x01(b) * (width - left - 14);
+  const x = (b) => left + x01(b) * (width - left - 28);
   const top = Math.max(...lines.flatMap((line) => [...line.values, ...(line.high || [])]), 0.05);
   const most = [0.1, 0.2, 0.4, 0.6, 0.8, 1].find((v) => v >= top) || 1;
   const y = (v) => height - bottom - (v / most) * (height - bottom - 12);
@@ -33,7 +33,7 @@ function curveChart(budgets, lines, onBudget) {
   const values = el("p", { class: "values", "aria-live": "polite" });
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", tabindex: 0, role: "img", "aria-label": "Accuracy by budget; arrow keys read values" },
     [0, 0.25, 0.5, 0.75, 1].map((share) => [
-      svg("line", { class: "grid", x1: left, x2: width - 14, y1: y(share * most), y2: y(share * most) }),
+      svg("line", { class: "grid", x1: left, x2: width - 28, y1: y(share * most), y2: y(share * most) }),
       svg("text", { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" }, percent(share * most, most < 0.4 ? 1 : 0)),
     ]),
     axisTicks(budgets, x01, 0.075).map((b) => svg("text", { x: x(b), y: height - bottom + 18, "text-anchor": "middle" }, count(b))),

@@ -1,0 +1,133 @@
+"""A stored run in a notebook: `reghar.load(path)`.
+
+run = reghar.load("results/my-run")
+run.traces            # a row a trace, with its efficiency
+run.reg("aime24", "Qwen3-4B").total
+run.plot("aime24", frontier="Qwen3-4B")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reghar import metrics
+from reghar.curves import Curve, curve_of
+from reghar.efficiency import Efficiency, efficiency_of
+from reghar.frontiers import load_frontier
+from reghar.store import StoredRun, load_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from reghar.report.axes import Scale
+
+
+def load(path: str | Path) -> Run:
+    """The run in a folder that `reghar run` wrote. Raises `InputError` with one line where there is none."""
+    return Run(stored=load_run(path))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run's tables, curves and REG. Everything is read when it is first asked for."""
+
+    stored: StoredRun
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks."""
+        return self.stored.tasks
+
+    @cached_property
+    def traces(self) -> pd.DataFrame:
+        """A row a trace: key `task, problem, sample`; text and lengths (tokens); efficiency (SPEC 9).
+
+        The columns of `docs/page.md`: those of `traces/`, and `first_correct`, `settled`, `flips`,
+        `overthought`, `wasted_tokens`, `outcome_efficiency`, NaN where they do not exist.
+        """
+        return self.stored.traces.merge(self._efficiency, on=["task", "problem", "sample"], how="left")
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """A row an answer: key and `budget` (null: the trace's own), `forced`, `text`, tokens."""
+        return self.stored.answers
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """A row an answer: key, `budget` (null: the trace's own), `outcome`, `answer` that was graded."""
+        return self.stored.scores
+
+    def curve(self, task: str) -> Curve:
+        """Accuracy by budget. Raises `InputError` for an unknown task or an incomplete run."""
+        return curve_of(self.stored.outcomes(task))
+
+    def reg(self, task: str, frontier: str) -> metrics.RegResult:
+        """REG in tokens against a frontier, a name or a file (REG eq. 6, 8, 9).
+
+        Raises `InputError` where the two must not be compared: a subset of the problems, other
+        budgets than the frontier covers, budgets that count thinking tokens alone.
+        """
+        from reghar.report.reference import choose_reference
+
+        curve = self.curve(task)
+        protocol = {**self.stored.protocol, "tasks": {task: self.stored.protocol["tasks"][task]}}
+        known = choose_reference(frontier, model=self.stored.model, protocol=protocol).tasks.get(task)
+        if known is None:
+            from reghar.errors import InputError
+
+            raise InputError(f"no frontier {frontier!r} can be compared with {task}; name one of its task")
+        return metrics.reg(curve.budgets, curve.accuracy, known.budgets, known.accuracy)
+
+    def plot(
+        self, task: str, *, frontier: str | None = None, axes: Axes | None = None, scale: Scale = "linear"
+    ) -> Axes:
+        """Draws the curve of a task, with the frontier and the gap if one is named; returns the Axes."""
+        from reghar.report import figures, style
+        from reghar.report.schema import CurveRecord, FrontierCurveRecord
+
+        curve = self.curve(task)
+        record = CurveRecord(
+            budgets=tuple(curve.budgets.tolist()),
+            accuracy=tuple(curve.accuracy.tolist()),
+            low=None,
+            high=None,
+        )
+        best = None
+        if frontier is not None:
+            known = load_frontier(frontier).task(task)
+            values = metrics.frontier_at(curve.budgets, known.budgets, known.accuracy)
+            best = FrontierCurveRecord(accuracy=tuple(values.tolist()), interpolated=False)
+        with style.styled():
+            if axes is None:
+                from matplotlib.figure import Figure
+
+                axes = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT)).subplots()
+            figures.curve(axes, record, best, label=figures.model_label(self.stored.model), scale=scale)
+        return axes
+
+    @cached_property
+    def _efficiency(self) -> pd.DataFrame:
+        return efficiency_table(self.stored)
+
+
+def efficiency_table(run: StoredRun) -> pd.DataFrame:
+    """A row a planned trace: `task, problem, sample` and the columns of `Efficiency` (SPEC 9)."""
+    import pandas as pd
+
+    frames = []
+    for task in run.tasks:
+        outcomes = run.outcomes(task)
+        found = efficiency_of(outcomes)
+        problems, samples = outcomes.full.shape
+        columns = {field.name: getattr(found, field.name).ravel() for field in fields(Efficiency)}
+        keys = {
+            "task": [task] * problems * samples,
+            "problem": [problem for problem in outcomes.problems for _ in range(samples)],
+            "sample": pd.array(list(range(samples)) * problems, dtype="Int32"),
+        }
+        frames.append(pd.DataFrame({**keys, **columns}))
+    return pd.concat(frames, ignore_index=True)

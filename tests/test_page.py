@@ -1,0 +1,185 @@
+"""The page in a real browser: navigation, filters, deep links, hostile text, dark mode, narrow width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import Browser, chromium
+from page_runs import BUDGETS, TASK, write_run
+
+from reghar.page.build import PageRun
+from reghar.page.write import write_page
+from reghar.report.build import build_report
+
+DEEP = f"#task={TASK}&problem=sum-0&sample=2&budget=256"
+BAD = f"#task={TASK}&problem=%3C%2Ftitle%3E%3Cb%3Ebad"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("page")
+    stored = [
+        write_run(folder / "one", hostile=True),
+        write_run(folder / "two", hostile=True, seed=3, slower=1.5),
+    ]
+    runs = [PageRun(run=run, report=build_report(run, replicates=50)) for run in stored]
+    written = write_page(runs, folder)
+    assert written.has_texts
+    assert written.size == written.path.stat().st_size < 3_000_000
+    return written.path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
+        yield started
+
+
+@pytest.fixture
+def browser(shared_browser: Browser) -> Iterator[Browser]:
+    shared_browser.media()
+    shared_browser.complaints()
+    shared_browser.requests()
+    yield shared_browser
+    assert shared_browser.complaints() == []
+    outside = {url for url in shared_browser.requests() if not url.startswith(("file:", "data:", "about:"))}
+    assert outside == set()
+
+
+def test_summary_names_the_verdict_the_figures_and_the_budget_to_serve_with(
+    browser: Browser, page: str
+) -> None:
+    browser.open(page)
+    assert browser.text(".lead").startswith("Accuracy at the largest budget")
+    assert "problems × samples" in browser.text("thead")
+    assert "Which budget to serve with?" in browser.text(".serve summary")
+    assert len(browser.run("return document.querySelectorAll('.chart .line')")) == 2
+    gaps = [float(text.replace(",", "")) for text in browser.texts(".problems td:nth-child(2)")]
+    assert len(gaps) == 7
+    assert gaps == sorted(gaps, reverse=True)
+
+
+def test_hover_reads_the_values(browser: Browser, page: str) -> None:
+    browser.open(page)
+    browser.run("document.querySelector('.chart').focus()")
+    assert browser.text(".values").startswith("2,048 tokens")
+    browser.press("\ue012")  # left
+    assert browser.text(".values").startswith("1,024 tokens")
+
+
+def test_keyboard_goes_from_the_summary_to_a_trace_and_back(browser: Browser, page: str) -> None:
+    browser.open(page + "#sort=order")
+    browser.press("j", "\ue007")  # the first row, Enter
+    assert "problem=sum-0" in browser.driver.current_url
+    browser.press("j", "\ue007")
+    assert "sample=0" in browser.driver.current_url
+    assert browser.text(".why").startswith("✓ correct")
+    browser.press("\ue012")  # from the whole trace to the largest budget
+    assert f"budget={BUDGETS[-1]}" in browser.driver.current_url
+    browser.press("j")
+    assert "sample=1" in browser.driver.current_url
+    browser.press("n")
+    assert "problem=sum-0" not in browser.driver.current_url
+    browser.press("u", "u")
+    assert "problem=" not in browser.driver.current_url
+
+
+def test_help_lists_the_keys(browser: Browser, page: str) -> None:
+    browser.open(page)
+    browser.press("?")
+    assert browser.run("return document.getElementById('help').open")
+    assert "smaller, larger budget" in browser.text("#help")
+
+
+def test_a_deep_link_opens_the_trace_with_its_cut(browser: Browser, page: str) -> None:
+    browser.open(page + DEEP)
+    assert "Cut at 256 tokens; the probe made the model answer 40, equal to the gold 40." in browser.text(
+        ".why"
+    )
+    before = browser.run("return document.querySelector('.body').firstChild.textContent")
+    assert before.startswith("<think>")
+    assert browser.text(".cut .label") == "cut at 256 tokens"
+    assert browser.text(".probe").startswith("Oh, I suddenly got the answer")
+    assert browser.text(".forced") == "40} \\]"
+    assert "overthought" in browser.text(".trace > .hint")
+
+
+def test_the_cut_is_after_exactly_the_budget(browser: Browser, page: str) -> None:
+    browser.open(page + DEEP)
+    browser.press("m")  # as written
+    shown = browser.run(
+        "const cut = document.getElementById('cut'); let text = '';"
+        "for (const node of cut.parentNode.childNodes) { if (node === cut) break; text += node.textContent; }"
+        "return text"
+    )
+    # A token a byte, but for the one that opens the thinking.
+    assert len(shown) == 256 - 1 + len("<think>")
+
+
+def test_why_a_sample_counted_as_wrong(browser: Browser, page: str) -> None:
+    browser.open(page + DEEP.replace("budget=256", "budget=full"))
+    assert browser.text(".why").startswith("✗ incorrect")
+    assert "The whole trace answers" in browser.text(".why")
+    browser.open(page + DEEP.replace("sample=2", "sample=5").replace("256", "512"))
+    assert browser.text(".why").startswith("∅ no answer")
+
+
+def test_filters_leave_what_they_name(browser: Browser, page: str) -> None:
+    browser.open(page + f"#task={TASK}&problem=sum-0")
+    assert len(browser.texts(".row.sample")) == 6
+    browser.press("o")
+    lost = browser.texts(".row.sample")
+    assert len(lost) == 1
+    assert "overthought" in lost[0]
+    browser.open(page + f"#task={TASK}&problem=sum-0&only=no_answer")
+    assert len(browser.texts(".row.sample")) == 1
+    browser.open(page + "#find=24+%2B+20")
+    assert browser.texts(".problems tbody b") == ["sum-4"]
+
+
+def test_search_marks_the_words_in_a_trace(browser: Browser, page: str) -> None:
+    browser.open(page + DEEP + "&find=FINAL+nothing")
+    assert browser.text("#hits") == "0 found"
+    browser.open(page + DEEP + "&find=the+answer+is")
+    assert browser.texts("mark") == ["The answer is"]
+
+
+def test_formulas_are_rendered(browser: Browser, page: str) -> None:
+    browser.open(page + DEEP)
+    assert browser.run("return document.querySelectorAll('.question-box .katex').length") == 2
+    assert browser.run("return document.fonts.check('16px KaTeX_Math')")
+
+
+def test_two_runs_stand_side_by_side(browser: Browser, page: str) -> None:
+    browser.open(page + f"#task={TASK}&problem=sum-0&vs=1")
+    assert len(browser.texts(".columns > .samples")) == 2
+    browser.open(page + DEEP + "&vs=1")
+    assert len(browser.texts(".columns .why")) == 2
+
+
+def test_an_address_that_names_nothing_says_so(browser: Browser, page: str) -> None:
+    browser.open(page + "#task=constructor&problem=nowhere&sample=99&run=7&budget=x")
+    assert "holds no" in browser.text(".warning")
+    assert browser.text(".problems")
+
+
+@pytest.mark.parametrize("place", ["", BAD, *(f"{BAD}&sample={i}&budget=512" for i in range(6))])
+def test_hostile_text_runs_nothing_and_breaks_no_layout(browser: Browser, page: str, place: str) -> None:
+    for width in (1200, 390):
+        browser.media(width=width)
+        browser.open(page + place)
+        assert browser.run("return window.hacked ?? null") is None
+        assert browser.run("return document.querySelectorAll('main img, main script, main b b').length") == 0
+        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert browser.run("return document.getElementById('bar').getBoundingClientRect().height") < 120
+        assert browser.text(".warning") == ""
+
+
+@pytest.mark.parametrize("place", ["", f"#task={TASK}&problem=sum-0&vs=1", DEEP])
+def test_dark_and_narrow(browser: Browser, page: str, place: str) -> None:
+    browser.media(scheme="dark", width=390)
+    browser.open(page + place)
+    assert browser.run("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 27)"
+    assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth")
