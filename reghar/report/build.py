@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reghar.curves import Curve, curve_of
 from reghar.measures import IntervalKind, Measure, TaskMeasures, average_measures, task_measures
 from reghar.outcomes import MISSING, OUTCOMES, Outcome, TaskOutcomes
+from reghar.report.control import method_records
 from reghar.report.reference import Reference, choose_reference
 from reghar.report.schema import (
     Average,
@@ -19,6 +20,7 @@ from reghar.report.schema import (
     GraderFailures,
     Interval,
     MeasureRecord,
+    MethodRecord,
     Report,
     TaskReport,
 )
@@ -43,7 +45,12 @@ def build_report(
     outcomes = {task: run.outcomes(task) for task in run.tasks}
     measures = {
         task: task_measures(
-            one, reference.tasks.get(task), interval=interval, seed=seed, replicates=replicates
+            one,
+            reference.tasks.get(task),
+            interval=interval,
+            seed=seed,
+            replicates=replicates,
+            settings=run.protocol.get("control", {}).get("budgets"),
         )
         for task, one in outcomes.items()
     }
@@ -51,17 +58,30 @@ def build_report(
         model=run.model,
         digest=run.digest,
         protocol=run.protocol,
-        complete=all(one.complete for one in outcomes.values()),
+        complete=run.complete,
         frontier=reference.record,
         interval=Interval(kind=interval, replicates=replicates, seed=seed),
-        tasks={task: _task(outcomes[task], measures[task], reference) for task in run.tasks},
+        tasks={
+            task: _task(
+                outcomes[task],
+                measures[task],
+                reference,
+                method_records(run, task, interval=interval, seed=seed, replicates=replicates),
+            )
+            for task in run.tasks
+        },
         average=_average(list(measures.values()), reference),
         cost=_cost(run.cost),
         notes=(*reference.notes, *run.manifest.get("notes", ())),
     )
 
 
-def _task(outcomes: TaskOutcomes, measures: TaskMeasures, reference: Reference) -> TaskReport:
+def _task(
+    outcomes: TaskOutcomes,
+    measures: TaskMeasures,
+    reference: Reference,
+    methods: tuple[MethodRecord, ...],
+) -> TaskReport:
     counts = _counts(outcomes.outcome)
     failures = np.add(counts[Outcome.GRADER_TIMEOUT], counts[Outcome.GRADER_ERROR])
     return TaskReport(
@@ -76,6 +96,7 @@ def _task(outcomes: TaskOutcomes, measures: TaskMeasures, reference: Reference) 
             count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
         measures=_records(measures.measures),
+        control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
     )
 

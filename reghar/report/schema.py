@@ -78,6 +78,55 @@ class GraderFailures(_Record):
     """Accuracy by budget, B points."""
 
 
+class SettingRecord(_Record):
+    """One setting of a control method (SPEC 5)."""
+
+    name: str
+    minimum: Count | None
+    """Thinking tokens asked for at least; null for no such bound."""
+    maximum: Count | None
+    """Thinking tokens asked for at most."""
+    tokens: float
+    """Thinking tokens used on average (t_a); response tokens where no trace has a thinking block."""
+    tokens_low: float | None
+    """Ends of the 95% interval; null where there is none."""
+    tokens_high: float | None
+    accuracy: Fraction
+    """f_a, as a fraction."""
+    low: Fraction | None
+    high: Fraction | None
+    obeyed: bool | None
+    """Whether `tokens` lies within the bounds; null where the setting has none."""
+    within: Fraction | None
+    """The share of samples within the bounds."""
+    tokens_quantiles: tuple[float, ...]
+    """Of the thinking tokens of single samples: 5, 25, 50, 75 and 95%."""
+    answer_tokens: float | None
+    """Response tokens outside the thinking on average; null where answers were forced or none thinks."""
+    answer_quantiles: tuple[float, ...] | None
+    unfinished: Fraction
+    """The share of traces that hit `max_tokens`."""
+
+
+class MethodRecord(_Record):
+    """One method of test-time control on one task (SPEC 5, 8)."""
+
+    method: str
+    """`force`, `tokens`, ...; each string of `wait` is one; ` + force` with budget forcing on top."""
+    settings: tuple[SettingRecord, ...]
+    """s1's set A."""
+    reference: SettingRecord | None
+    """The plain evaluation beside A; null where it is a member of A, or its curve is the method."""
+    measures: tuple[MeasureRecord, ...]
+    """`control`, `scaling`, `scaling_per_1000`, `performance`."""
+    pairs_left_out: Count
+    """Pairs of settings without a slope."""
+
+    def measure(self, name: str) -> MeasureRecord | None:
+        """The measure of that name; None where there is none."""
+        return _find(self.measures, name)
+
+
 class TaskReport(_Record):
     """One task of a run."""
 
@@ -95,6 +144,8 @@ class TaskReport(_Record):
     """Whole traces by the outcome of their own answer at `max_tokens`."""
     grader_failures: GraderFailures
     measures: tuple[MeasureRecord, ...]
+    control: tuple[MethodRecord, ...] = ()
+    """Methods of test-time control, `force` first; empty where the grid holds none of its settings."""
     notes: tuple[str, ...]
 
     def measure(self, name: str) -> MeasureRecord | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _KEY = ["task", "problem", "sample"]
-_FAR = 1 << 60
+_FAR = (1 << 31) - 1
 """Tokens that no trace reaches."""
 _SHAPE_COLUMNS = [
     *_KEY,
