@@ -127,6 +127,7 @@ def _per_question(folders: Sequence[Path]) -> int:
 
     from reghar.curves import curve_of
     from reghar.efficiency import minimal_budgets
+    from reghar.report.text import printable
     from reghar.store import load_run
 
     runs = [load_run(folder) for folder in folders]
@@ -140,5 +141,5 @@ def _per_question(folders: Sequence[Path]) -> int:
         means = np.stack([one.correct.mean(axis=1) for one in outcomes])
         found = minimal_budgets(means, outcomes[0].budgets)
         for problem, budget in zip(outcomes[0].problems, found, strict=True):
-            sys.stdout.write(f"{task}\t{problem}\t{'' if np.isnan(budget) else int(budget)}\n")
+            sys.stdout.write(f"{task}\t{printable(problem)}\t{'' if np.isnan(budget) else int(budget)}\n")
     return 0

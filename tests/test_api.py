@@ -1,0 +1,54 @@
+"""`reghar.load`: the tables, curves and REG of a stored run in a notebook."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from page_runs import BUDGETS, TASK, write_run
+
+import reghar
+from reghar.api import Run
+from reghar.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    write_run(tmp_path_factory.mktemp("runs") / "run", problems=2)
+    return reghar.load(tmp_path_factory.getbasetemp() / "runs0" / "run")
+
+
+def test_traces_carry_their_efficiency(run: Run) -> None:
+    first = run.traces[run.traces["problem"] == "sum-0"].set_index("sample")
+    assert len(run.traces) == 12
+    assert first.loc[0, ["first_correct", "settled", "flips", "overthought"]].tolist() == [64, 64, 0, 0]
+    assert first.loc[0, "wasted_tokens"] == first.loc[0, "length"] - 64
+    assert first.loc[0, "outcome_efficiency"] == pytest.approx(64 / first.loc[0, "length"])
+    assert first.loc[2, ["first_correct", "overthought"]].tolist() == [64, 1]
+    assert np.isnan(first.loc[2, "settled"])
+    assert np.isnan(first.loc[5, "first_correct"])
+
+
+def test_tables_curve_and_plot_agree(run: Run) -> None:
+    curve = run.curve(TASK)
+    assert curve.budgets.tolist() == list(BUDGETS)
+    scores = run.scores[run.scores["budget"] == 0]
+    assert curve.accuracy[0] == (scores["outcome"] == "correct").mean()
+    axes = run.plot(TASK)
+    assert axes.lines[0].get_ydata()[-1] == pytest.approx(100 * curve.accuracy[-1])
+    assert set(run.answers["sample"]) == set(range(6))
+
+
+def test_an_unknown_task_or_frontier_is_one_line(run: Run) -> None:
+    with pytest.raises(InputError, match="has no task 'nothing'"):
+        run.curve("nothing")
+    with pytest.raises(InputError, match=TASK):
+        run.reg(TASK, "Qwen3-4B")
+
+
+def test_importing_it_is_light() -> None:
+    code = "import reghar, sys; assert not {'pandas', 'numpy', 'matplotlib'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
