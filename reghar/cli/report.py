@@ -97,11 +97,14 @@ def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> 
     from rich.console import Console
 
     from reghar.report import terminal
+    from reghar.report.control_figures import write_control_figures
     from reghar.report.write import write_figures, write_report
 
     folder = arguments.out or run.path
     page = write_report(built, folder)
     files = write_figures(built, run, folder) if arguments.figures else []
+    if arguments.figures or run.settings:
+        files += write_control_figures(built, run, folder)
     if arguments.format is None:
         Console().print(terminal.summary(built, page))
         for file in files:

@@ -271,6 +271,10 @@ def report_run(path: Path) -> int:
     run = load_run(path)
     report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
     Console().print(terminal.summary(report, write_report(report, path)))
+    if run.settings:
+        from reghar.report.control_figures import write_control_figures
+
+        write_control_figures(report, run, path)
     return 0
 
 

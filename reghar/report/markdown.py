@@ -6,11 +6,13 @@ Whatever comes from outside (names of models, tasks and files, text of the proto
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from reghar.report.control_markdown import control_section
 from reghar.report.schema import FrontierRecord, MeasureRecord, Report, TaskReport
 from reghar.report.text import escaped, measured, number
+from reghar.report.text import table as table
 from reghar.report.verdict import verdict
 
 
@@ -22,20 +24,12 @@ def markdown(report: Report) -> str:
         _notes(report),
         _reach(report),
         _measures(report),
+        control_section(report),
         _outcomes(report),
         _cost(report),
         _protocol(report),
     )
     return "\n\n".join(text for section in sections if (text := "\n".join(section).rstrip())) + "\n"
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Lines of a Markdown table of escaped cells: first column to the left, figures to the right."""
-    names = list(header)
-    yield f"| {' | '.join(names)} |"
-    yield f"|:--|{'--:|' * (len(names) - 1)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
 
 
 def summary_rows(report: Report) -> Iterator[tuple[str, ...]]:
