@@ -187,7 +187,8 @@ class RayFleet:
                 logging_level="ERROR",
                 **local,
             )
-        except Exception as error:  # noqa: BLE001 - what Ray itself raises when its processes do not come up
+        except Exception as error:
+            # Where its processes do not come up, Ray raises just that.
             raise EngineError(
                 f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}; start one with "
                 "`ray start --head`, or mend --address"

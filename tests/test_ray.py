@@ -1,0 +1,172 @@
+"""Many replicas: what is stored depends neither on their number, nor on order, nor on a replica's death."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from reghar.cli import main
+from reghar.engines.ray import _places
+from reghar.store.parts import part_numbers
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")
+
+TABLES = ("traces", "answers", "scores")
+PAIRS = 12 * 4
+
+
+@pytest.fixture
+def flags(shared: Path) -> list[str]:
+    return [
+        *("run", "--model", "scripted", "--tasks", "gsm8k", "--data-dir", str(shared / "data")),
+        *("--limit", "12", "--samples", "4", "--budgets", "0,64,128,256", "--max-tokens", "400"),
+        *("--frontier", "none", "--concurrency", "3"),
+    ]
+
+
+@pytest.fixture
+def alone(flags: list[str], tmp_path: Path) -> dict[str, pd.DataFrame]:
+    assert main([*flags, "--engine", "scripted", "--out", str(tmp_path / "alone")]) == 0
+    return tables(tmp_path / "alone")
+
+
+def tables(path: Path) -> dict[str, pd.DataFrame]:
+    frames = {name: pd.read_parquet(path / name) for name in TABLES}
+    keys = ["task", "problem", "sample"]
+    return {
+        name: frame.sort_values(keys + ["budget"] * ("budget" in frame), ignore_index=True)
+        for name, frame in frames.items()
+    }
+
+
+def assert_same(path: Path, expected: dict[str, pd.DataFrame]) -> None:
+    stored = tables(path)
+    for name in TABLES:
+        pd.testing.assert_frame_equal(stored[name], expected[name])
+
+
+@contextmanager
+def running(command: list[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """`reghar` in a process of its own, ended with all that it started."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "reghar", *command],
+        env={**os.environ, "REGHAR_FLUSH_SECONDS": "0.2", **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def replicas(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes of the replicas that still live."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        try:
+            if "_Worker" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def wait_for_part(process: subprocess.Popen[str], out: Path, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not part_numbers(out / "answers") and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    assert process.poll() is None, process.communicate()[1]
+
+
+@pytest.mark.timeout(240)
+def test_one_of_three_replicas_is_killed_and_every_pair_is_stored_once(
+    flags: list[str], alone: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [*flags, "--engine", "ray", "--replicas", "3", "--out", str(out)]
+    with running(command, REGHAR_SCRIPTED_PAUSE="0.05") as process:
+        wait_for_part(process, out, 120)
+        before = replicas(process)
+        assert len(before) == 3
+        before[0].kill()
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 0, errors
+    assert_same(out, alone)
+    assert not any(each.is_running() for each in before), "none is left behind"
+    engine = json.loads((out / "run.json").read_text())["sessions"][0]["engine"]
+    assert engine["arguments"]["replicas"] == 3
+
+
+@pytest.mark.timeout(240)
+def test_when_all_replicas_die_the_run_ends_and_resumes_on_another_number(
+    flags: list[str], alone: dict[str, pd.DataFrame], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    command = [*flags, "--engine", "ray", "--out", str(out)]
+    with running([*command, "--replicas", "2"], REGHAR_SCRIPTED_PAUSE="0.05") as process:
+        wait_for_part(process, out, 120)
+        for replica in replicas(process):
+            replica.kill()
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3, errors
+    assert "all 2 replicas have died" in errors
+    assert "--resume" in errors
+    assert 0 < len(pd.read_parquet(out / "traces")) < PAIRS
+    with running([*command, "--replicas", "1", "--resume"]) as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert_same(out, alone)
+
+
+@pytest.mark.timeout(120)
+def test_replicas_that_ray_has_no_room_for(flags: list[str], tmp_path: Path) -> None:
+    command = [*flags, "--engine", "ray", "--address", "127.0.0.1:1", "--out", str(tmp_path / "run")]
+    with running(command, RAY_gcs_rpc_server_connect_timeout_s="1") as process:
+        _, errors = process.communicate(timeout=100)
+    assert process.returncode == 3
+    assert "no Ray cluster at 127.0.0.1:1" in errors
+    assert "Traceback" not in errors
+
+
+def test_replicas_on_one_machine_share_its_cores() -> None:
+    assert _places(["a", "b", "a", "a"]) == [(0, 3), (0, 1), (1, 3), (2, 3)]
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_two_replicas_of_a_model_and_one_is_killed(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [
+        *("run", "--model", "demo:terse", "--tasks", "ladder", "--limit", "60", "--samples", "2"),
+        *("--max-tokens", "256", "--budgets", "0,32,64,128", "--frontier", "none", "--concurrency", "4"),
+        *("--engine", "ray", "--replicas", "2", "--engine-arg", "max_model_len=512", "--out", str(out)),
+    ]
+    with running(command, VLLM_CPU_KVCACHE_SPACE="1") as process:
+        wait_for_part(process, out, 300)
+        before = replicas(process)
+        assert len(before) == 2
+        stored = len(pd.read_parquet(out / "traces"))
+        before[0].kill()
+        _, errors = process.communicate(timeout=250)
+    assert process.returncode == 0, errors
+    assert stored < 120, "it was killed in the middle"
+    traces = pd.read_parquet(out / "traces")
+    assert len(traces) == 120
+    assert not traces.duplicated(["task", "problem", "sample"]).any()
+    report = json.loads((out / "report.json").read_text())
+    assert report["complete"]
+    assert report["cost"]["probe_prompt_tokens_cached"] > 0, "a probe runs where its trace ran"
