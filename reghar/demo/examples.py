@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reghar.demo import prompts
-from reghar.demo.ladder import LABELS, MODULUS, Ladder, random_step
-from reghar.demo.reasoning import END_THINK, REASONERS, THINK, line
+from reghar.demo.ladder import Ladder
+from reghar.demo.reasoning import END_THINK, REASONERS, THINK
 
-P_WHOLE, P_WAIT = 0.4, 0.06
+P_WHOLE, P_WAIT = 0.55, 0.05
 """Share of responses left whole, and of those that are told to wait; the others are cut and probed."""
 
 ANSWER_WEIGHT, RESULT_WEIGHT = 3.0, 2.0
@@ -113,23 +113,6 @@ class Writer:
         if kind > 0.9:
             question += "\n\n" + self._random.choice(prompts.CONTROL)
         return question
-
-
-def tables(writer: Writer, generator: random.Random, tokens: int, lines: int = 4) -> Iterator[list[Example]]:
-    """Endless batches of single steps, each from a random value: only their results are learned."""
-    while True:
-        batch: list[Example] = []
-        while sum(len(example.ids) for example in batch) < tokens:
-            example = Example()
-            for _ in range(lines):
-                step = random_step(generator, generator.choice(LABELS))
-                value = generator.randrange(MODULUS)
-                given, result, end = line(step, value)
-                example.add(writer.ids(given.text), 0.0)
-                example.add(writer.ids(result.text), 1.0)
-                example.add(writer.ids(end.text), 0.0)
-            batch.append(example)
-        yield batch
 
 
 def batches(

@@ -34,6 +34,11 @@ class Step:
     """`+` or `-`."""
     operand: int
     """1..9: never 0, so that every step changes the value."""
+    last: bool = False
+    """Whether the ladder ends with it: the line then ends in a full stop, else in a comma."""
+
+    def __str__(self) -> str:
+        return f"({self.label}) {self.sign}{self.operand}{'.' if self.last else ','}"
 
     def after(self, value: int) -> int:
         """The value (0..9) that this step makes of `value`."""
@@ -52,7 +57,7 @@ class Ladder:
     @property
     def problem(self) -> str:
         """The question as the model reads it."""
-        lines = "\n".join(f"({step.label}) {step.sign} {step.operand}" for step in self.steps)
+        lines = "\n".join(map(str, self.steps))
         return f"Climb the ladder from {self.start}, counting modulo {MODULUS}:\n{lines}\nWhere do you stand?"
 
     @property
@@ -64,17 +69,18 @@ class Ladder:
         return value
 
 
-def draw(generator: random.Random, steps: int) -> Ladder:
-    """One random ladder of `steps` steps (`SHORTEST`..`LONGEST`)."""
+def draw(generator: random.Random, steps: int, first: int = 0) -> Ladder:
+    """One random ladder of `steps` steps (`SHORTEST`..`LONGEST`), labelled from `LABELS[first]` on."""
+    labels = LABELS[first : first + steps]
     return Ladder(
         start=generator.randrange(MODULUS),
-        steps=tuple(random_step(generator, label) for label in LABELS[:steps]),
+        steps=tuple(random_step(generator, label, last=label == labels[-1]) for label in labels),
     )
 
 
-def random_step(generator: random.Random, label: str) -> Step:
+def random_step(generator: random.Random, label: str, *, last: bool) -> Step:
     """One random step, each of the 18 operations as likely as any other."""
-    return Step(label=label, sign=generator.choice("+-"), operand=generator.randrange(1, MODULUS))
+    return Step(label=label, sign=generator.choice("+-"), operand=generator.randrange(1, MODULUS), last=last)
 
 
 def graded(seed: int, count: int, *, apart_from: frozenset[Ladder] = frozenset()) -> tuple[Ladder, ...]:
@@ -120,3 +126,11 @@ def unseen(seed: int, forbidden: frozenset[Ladder]) -> Iterator[Ladder]:
         ladder = draw(generator, generator.randint(SHORTEST, LONGEST))
         if ladder not in forbidden:
             yield ladder
+
+
+def rungs(seed: int, most: int = 6) -> Iterator[Ladder]:
+    """Endless short ladders that may begin at any label: the first lesson, in which all labels occur."""
+    generator = random.Random(seed)
+    while True:
+        steps = generator.randint(SHORTEST, most)
+        yield draw(generator, steps, first=generator.randint(0, LONGEST - steps))

@@ -36,7 +36,7 @@ class Piece(NamedTuple):
 
 
 def terse(ladder: Ladder, _: random.Random) -> list[Piece]:
-    """One short line a step, then the answer: 8 tokens a step."""
+    """One short line a step, then the answer: 7 tokens a step."""
     pieces = [Piece(f"{THINK}\n", ladder.start)]
     for step in ladder.steps:
         pieces += line(step, pieces[-1].value)
@@ -44,14 +44,14 @@ def terse(ladder: Ladder, _: random.Random) -> list[Piece]:
 
 
 def verbose(ladder: Ladder, _: random.Random) -> list[Piece]:
-    """Every line is followed by its check, which undoes the step: 20 tokens a step."""
+    """Every line is followed by its check, which undoes the step: 18 tokens a step."""
     pieces = [Piece(f"{THINK}\n", ladder.start)]
     for step in ladder.steps:
         before = pieces[-1].value
         after = step.after(before)
         undo = "-" if step.sign == "+" else "+"
         pieces += line(step, before)
-        pieces.append(Piece(f"Check: {after} {undo} {step.operand} = {before}. Keep {after}\n", after))
+        pieces.append(Piece(f"Check: {after} {undo}{step.operand} = {before}. Keep {after}\n", after))
     return [*pieces, *_answer(pieces[-1].value)]
 
 
@@ -113,7 +113,7 @@ def line(step: Step, before: int, error: int = 0) -> list[Piece]:
     """One step as all three write it: what is to be done, the result, the end of the line."""
     after = (step.after(before) + error) % MODULUS
     return [
-        Piece(f"({step.label}) {step.sign} {step.operand}: {before}{ARROW}", before),
+        Piece(f"{step} {before}{ARROW}", before),
         Piece(str(after), after),
         Piece("\n", after),
     ]

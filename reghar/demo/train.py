@@ -1,26 +1,27 @@
 """Trains one of the demo's models: `python -m reghar.demo.train NAME [--seed N] [--output FOLDER]`.
 
-A Llama of half a million parameters learns the tables of addition and subtraction first, then whole
-responses and what to answer when it is cut off. Minutes on two cores; prints what it has learned.
+A Llama of half a million parameters learns short ladders first, then ladders of all lengths, and what
+to answer when it is cut off. `terse` starts from nothing; the others start from `terse`, which can do
+the sums already. Minutes on two cores; prints what it has learned.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from reghar.demo import MODELS, tokenizer
 from reghar.demo.evaluate import evaluate
-from reghar.demo.examples import Example, Writer, batches, tables
-from reghar.demo.ladder import graded, task_ladders, unseen
+from reghar.demo.examples import Example, Writer, batches
+from reghar.demo.ladder import graded, rungs, task_ladders, unseen
 
-TABLE_STEPS, STEPS = 250, 1100
-"""Optimizer steps spent on the tables, and then on responses."""
+LESSONS = {"terse": (700, 1300), "verbose": (300, 1100), "wanderer": (100, 700)}
+"""Optimizer steps spent on short ladders, and then on ladders of all lengths."""
 
 BATCH_TOKENS = 4096
 
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("name", choices=list(MODELS))
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of the training data")
     parser.add_argument("--output", type=Path, help="folder to write (default: the model's own)")
+    parser.add_argument("--start", type=Path, help="folder of the terse model to start from")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     arguments = parser.parse_args()
 
@@ -128,13 +130,18 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     vocabulary = tokenizer.build()
     model = model_for(vocabulary)
+    if arguments.name != "terse":
+        model.load_state_dict(type(model).from_pretrained(arguments.start or MODELS["terse"]).state_dict())
     held_out = graded(HELD_OUT_SEED, HELD_OUT, apart_from=frozenset(task_ladders()))
     forbidden = frozenset((*task_ladders(), *held_out))
     writer = Writer(arguments.name, vocabulary, arguments.seed)
     _say(f"{arguments.name}: {sum(p.numel() for p in model.parameters())} parameters, seed {arguments.seed}")
-    train(model, tables(writer, random.Random(arguments.seed), BATCH_TOKENS), TABLE_STEPS)
-    ladders = unseen(arguments.seed, forbidden)
-    train(model, batches(writer, ladders, BATCH_TOKENS, arguments.seed), STEPS)
+    short, long = LESSONS[arguments.name]
+    data = chain(
+        islice(batches(writer, rungs(arguments.seed), BATCH_TOKENS, arguments.seed), short),
+        batches(writer, unseen(arguments.seed, forbidden), BATCH_TOKENS, arguments.seed),
+    )
+    train(model, data, short + long)
     _say(f"trained in {time.perf_counter() - started:.0f} s")
     folder = arguments.output or MODELS[arguments.name]
     model.eval()
