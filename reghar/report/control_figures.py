@@ -130,6 +130,6 @@ def change_by_effort(axes: Axes, method: MethodRecord) -> None:
     axes.axhline(0, color=style.FRONTIER, linewidth=0.8)
     axes.set_xticks(list(places), [f"{int(name):,}" for name in names], rotation=45)
     axes.set_xlabel("reasoning_effort")
-    axes.set_ylabel(f"Accuracy change against {BASE_EFFORT} (points)")
+    axes.set_ylabel(f"Accuracy less that at {BASE_EFFORT} (points)")
     widest = max(1.0, *(abs(change) for change in changes))
     axes.set_ylim(-1.1 * widest, 1.1 * widest)
