@@ -147,7 +147,7 @@ def settings_of(control: dict[str, Any]) -> tuple[Setting, ...]:
 
 def _asked(method: str, number: int, **fields: Any) -> Setting:
     """A setting whose text has its number filled in."""
-    filled = {
+    filled: dict[str, Any] = {
         key: value.replace(PLACEHOLDER, str(number)) if isinstance(value, str) else value
         for key, value in fields.items()
     }

@@ -28,7 +28,7 @@ from reghar.seeds import derive_seed
 from reghar.tasks import Problem
 from reghar.thinking import Block, BlockFinder, Delimiters, find_block, opened_by_prompt
 from reghar.traces import Trace, ends_in_loop, trace_seed
-from reghar.waiting import ignorable_end
+from reghar.waiting import bars, beginning
 
 T = TypeVar("T")
 
@@ -127,7 +127,9 @@ class Schedule:
     async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
         seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample, job.setting.name)
         activity = self.activities[job.problem.task]
-        given, reason = self._given(job)
+        given, reason = beginning(
+            job.base, self.model.tokenizer.encode_text(job.setting.appended), self.sampling.max_tokens
+        )
         response = _Response(self, job, prompt_ids, given, seed)
         given_tokens = len(given)
         opened = opened_by_prompt(prompt_ids, self.delimiters)
@@ -135,7 +137,7 @@ class Schedule:
         waiting = deque(job.budgets)
         probes: list[asyncio.Task[ForcedAnswer]] = []
         try:
-            for barred in self._rounds(job, reason):
+            for barred in () if reason is not None else bars(job.base, job.setting.appended, self.delimiters):
                 most = self.sampling.max_tokens - len(response.ids)
                 stream = self.engine.generate(
                     prompt_ids + self.sendable(response.ids),
@@ -163,34 +165,6 @@ class Schedule:
             job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
         )
         return self._done(job, response, trace, answers, is_new=True)
-
-    def _given(self, job: Job) -> tuple[list[int], FinishReason | None]:
-        """What a response begins with, and its end where nothing is left to generate.
-
-        A new one begins with nothing; one that continues a trace with that trace up to the end of its
-        thinking, and the string in the place of this end (SPEC 8). A trace that never ended its
-        thinking has no end to ignore: it stands as it is.
-        """
-        if job.base is None:
-            return [], None
-        end = ignorable_end(job.base)
-        if end is None:
-            return list(job.base.token_ids), "stop" if job.base.finished else "length"
-        given = [*job.base.token_ids[:end], *self.model.tokenizer.encode_text(job.setting.appended)]
-        most = self.sampling.max_tokens
-        return given[:most], "length" if len(given) >= most else None
-
-    def _rounds(self, job: Job, reason: FinishReason | None) -> list[tuple[int, ...]]:
-        """The requests of a trace, each as the token ids that are barred from it: one, or none at all.
-
-        Where an end is ignored without a string, a request for one token goes first with the delimiter
-        barred, or greedy decoding would write it again.
-        """
-        if reason is not None:
-            return []
-        if job.base is None or job.setting.appended or self.delimiters is None:
-            return [()]
-        return [self.delimiters.close_ids[:1], ()]
 
     def sendable(self, ids: Sequence[int]) -> list[int]:
         """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11)."""

@@ -71,7 +71,8 @@ def _errors(settings: list[SettingRecord]) -> NDArray[np.float64] | None:
     if any(setting.low is None or setting.high is None for setting in settings) or not settings:
         return None
     ends = np.array([(one.accuracy - (one.low or 0), (one.high or 0) - one.accuracy) for one in settings])
-    return np.maximum(100 * ends.T, 0)
+    points: NDArray[np.float64] = np.maximum(100 * ends.T, 0)
+    return points
 
 
 def _requested(run: StoredRun, task: str) -> list[Callable[[Axes], None]]:

@@ -245,7 +245,7 @@ def _task_outcomes(
     finished = grid(shapes["finished"], np.bool_)
     scores = _planned(scores, place, shape[1])
     numbers = {str(o): i for i, o in enumerate(OUTCOMES)}
-    codes: NDArray[np.int64] = scores["outcome"].map(numbers).to_numpy(np.int64)
+    codes = np.asarray(scores["outcome"].map(numbers), dtype=np.int64)
     full, outcome = _code_arrays(scores, codes, place, budgets, shape)
     thought = grid(shapes["thinking_start"].notna(), np.bool_)
     counted = length if protocol["budget_counts"] == "response" else thinking_length
