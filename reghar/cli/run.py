@@ -125,6 +125,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     engine.add_argument("--resume", action="store_true", help="go on where the run in that folder stopped")
     engine.add_argument("--dry-run", action="store_true", help="check and count everything, load no engine")
+    engine.add_argument(
+        "--gpu-tokens-per-second",
+        type=float,
+        default=2500.0,
+        metavar="N",
+        help="what a dry run takes one GPU to generate (default 2500)",
+    )
 
     served = parser.add_argument_group("servers (--engine openai)")
     served.add_argument(
@@ -233,7 +240,7 @@ def run_from(arguments: argparse.Namespace) -> Path | None:
     plan = make_plan(settings_from(arguments))
     path = Path(arguments.out) if arguments.out else output_folder(plan)
     if arguments.dry_run:
-        Console().print(dry_run_table(plan))
+        Console().print(dry_run_table(plan, arguments.gpu_tokens_per_second))
         return None
     resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
     run_and_report(plan, path, resume=arguments.resume, resume_command=resume)

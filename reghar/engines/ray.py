@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 PLACEMENT_SECONDS = 900.0
 """Longest wait for a cluster to find room for all replicas; it may have to start nodes first."""
+
+CONNECT_SECONDS = 10.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -173,6 +177,8 @@ class RayFleet:
     def _join(self, address: str | None) -> None:
         import ray
 
+        if address is not None:
+            _require_answer(address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray refuses a number of CPUs for a cluster that is there already.
         local = (
@@ -271,6 +277,19 @@ class _Worker:
     async def do(self, job: Job) -> Done:
         """See `Schedule.do`."""
         return await self._schedule.do(job)
+
+
+def _require_answer(address: str) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there."""
+    match = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address)
+    if match is None:
+        return  # `auto`, or an address that is not a cluster's own
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise EngineError(
+            f"no Ray cluster at {address}: {error}; start one with `ray start --head`, or mend --address"
+        ) from error
 
 
 def _places(hosts: list[str]) -> list[tuple[int, int]]:
