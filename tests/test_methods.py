@@ -27,7 +27,7 @@ from reghar.prompts import PromptFormat
 from reghar.protocol import SamplingProtocol
 from reghar.report.schema import MethodRecord, Report
 from reghar.schedule import Activity, Done, Job, Schedule
-from reghar.store import load_run
+from reghar.store import RunFolder, load_run
 from reghar.store.parts import part_numbers
 from reghar.tasks import Problem
 from reghar.thinking import find_delimiters
@@ -356,3 +356,24 @@ def test_class_control_is_measured_against_no_instruction(flags: list[str], tmp_
         by_name["long"].tokens > method.reference.tokens
     )
     assert control_of(method) == 50 * obeyed
+
+
+def test_a_lost_trace_takes_those_that_continue_it_along(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reghar.store.folder.FLUSH_SECONDS", 0)
+    out = tmp_path / "run"
+    words = [*flags, "--limit", "2", "--samples", "1", *WAIT, "--concurrency", "1", "--out", str(out)]
+    assert main(words) == 0
+    stored = pd.read_parquet(out / "traces").sort_values(["problem", "setting"], ignore_index=True)
+    first = next(iter(sorted((out / "traces").glob("part-*.parquet"))))
+    assert pd.read_parquet(first)["setting"].tolist() == [""], "a part a trace"
+    first.write_bytes(first.read_bytes()[:-50])
+    with RunFolder(out) as folder:
+        folder.repair()
+        left = [key[1:4] for key in folder.keys("traces")]
+    assert len(left) == 5, "the other problem's"
+    assert len({problem for problem, _, _ in left}) == 1
+    assert main([*words, "--resume"]) == 0
+    again = pd.read_parquet(out / "traces").sort_values(["problem", "setting"], ignore_index=True)
+    pd.testing.assert_frame_equal(again, stored)
