@@ -83,7 +83,8 @@ class VllmEngine:
             name="vllm",
             version=str(vllm.__version__),
             host="cpu" if current_platform.is_cpu() else str(current_platform.get_device_name()),
-            arguments={key: value for key, value in self._arguments.items() if value is not None},
+            # The model has a field of its own in run.json; its folder is this machine's business.
+            arguments={k: v for k, v in self._arguments.items() if v is not None and k != "model"},
         )
 
     @property
