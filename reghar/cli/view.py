@@ -40,11 +40,11 @@ def view(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.port <= 65535:
         raise InputError(f"--port must be 0 to 65535, not {arguments.port}")
     server = PageServer(_runs(arguments), port=arguments.port)
-    sys.stdout.write(f"{server.address}\n")
-    sys.stdout.flush()
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
     try:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        sys.stdout.write(f"{server.address}\n")
+        sys.stdout.flush()
         if arguments.open:
             webbrowser.open(server.address)
         serving.join()

@@ -157,12 +157,12 @@ def texts(
         said.setdefault(int(row.sample), {})["own" if budget is None else str(budget)] = answer
     missing: dict[str, str | None] = {"text": None, "answer": None}
     content = {}
-    for row in traces.to_dict("records"):
-        spoken = said.get(int(row["sample"]), {})
+    for trace in traces.to_dict("records"):
+        spoken = said.get(int(trace["sample"]), {})
         own = spoken.pop("own", missing)
         # The trace's own text is there already.
-        content[str(row["sample"])] = {
-            **_trace(row, run.protocol, tokenizer),
+        content[str(trace["sample"])] = {
+            **_trace({str(name): value for name, value in trace.items()}, run.protocol, tokenizer),
             "own": {"answer": own["answer"]},
             "answers": spoken,
         }

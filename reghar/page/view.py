@@ -72,8 +72,10 @@ class PageServer(ThreadingHTTPServer):
         """One problem's samples, read from the run's folder when it is looked at."""
         place, task, problem = self.blocks[name]
         run = self._runs[place].run
-        frames = [_rows(run.path, table, task, problem) for table in (TRACES, ANSWERS, SCORES)]
-        return packed(texts(run, *frames, self._tokenizers[place])).encode("ascii")
+        traces, answers, scores = (
+            _rows(run.path, table, task, problem) for table in (TRACES, ANSWERS, SCORES)
+        )
+        return packed(texts(run, traces, answers, scores, self._tokenizers[place])).encode("ascii")
 
 
 def _rows(path: Any, table: str, task: str, problem: str) -> pd.DataFrame:

@@ -12,17 +12,19 @@ function axis(budgets, scale, end) {
 
 function axisTicks(budgets, x, room) {
   const kept = [];
+  const apart = room * (window.innerWidth < 700 ? 1.6 : 1);
   const from = state.place.scale === "linear" ? budgets.filter((b) => b % 512 === 0 || budgets.length < 9) : budgets;
   const powers = from.filter((b) => b === 0 || Number.isInteger(Math.log2(b)));
   for (const b of [budgets.at(-1), ...(state.place.scale === "linear" || powers.length < 4 ? from : powers)]) {
-    if (kept.every((k) => Math.abs(x(k) - x(b)) > room)) kept.push(b);
+    if (kept.every((k) => Math.abs(x(k) - x(b)) > apart)) kept.push(b);
   }
   return kept;
 }
 
 // lines: [{ name, className, values, low, high }], all on `budgets`.
 function curveChart(budgets, lines, onBudget) {
-  const [width, height, left, bottom] = [720, 300, 44, 40];
+  const narrow = window.innerWidth < 700;
+  const [width, height, left, bottom] = [720, narrow ? 420 : 300, narrow ? 66 : 44, narrow ? 58 : 40];
   const x01 = axis(budgets, state.place.scale);
   const x = (b) => left + x01(b) * (width - left - 28);
   const top = Math.max(...lines.flatMap((line) => [...line.values, ...(line.high || [])]), 0.05);
@@ -36,7 +38,7 @@ function curveChart(budgets, lines, onBudget) {
       svg("line", { class: "grid", x1: left, x2: width - 28, y1: y(share * most), y2: y(share * most) }),
       svg("text", { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" }, percent(share * most, most < 0.4 ? 1 : 0)),
     ]),
-    axisTicks(budgets, x01, 0.075).map((b) => svg("text", { x: x(b), y: height - bottom + 18, "text-anchor": "middle" }, count(b))),
+    axisTicks(budgets, x01, 0.075).map((b) => svg("text", { x: x(b), y: height - bottom + (narrow ? 24 : 18), "text-anchor": "middle" }, count(b))),
     svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, "budget (response tokens)"),
     lines.map((line) => line.low && svg("path", { class: `band ${line.className}`, d: `${path(line.high)}${budgets.map((b, i) => [b, i]).reverse().map(([b, i]) => `L${x(b)} ${y(line.low[i])}`).join("")}Z` })),
     lines.map((line) => svg("path", { class: `line ${line.className}`, d: path(line.values) })),
