@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: test demo check setup benchmarks clean
+.PHONY: test demo check setup browser clean
 
 setup: $(READY)
 
@@ -23,7 +23,13 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: check
+# The page is tested in a real browser, which is a system package.
+browser:
+	@command -v chromedriver >/dev/null || { \
+		[ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } || { \
+		echo "the page's tests need Chromium and its driver: apt-get install chromium chromium-driver"; exit 1; }
+
+test: check browser
 	$(BIN)/python -m pytest
 
 # The main job on the three embedded models, then their ranking; run again, it only shows it.

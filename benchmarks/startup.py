@@ -1,6 +1,6 @@
 """Start-up time of the command line beside that of a bare interpreter, in turn, as medians.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 import statistics
