@@ -170,14 +170,15 @@ def main() -> int:
     probe = (whole - bare) / (arguments.traces * len(budgets))
     print(
         f"schedule: {1e6 * bare / tokens:.2f} ms CPU a 1,000 trace tokens, {1e3 * probe:.2f} ms a probe; "
-        f"with {len(budgets)} probes a trace of {arguments.length:,} tokens {1e6 * whole / tokens:.2f} ms a 1,000 "
-        f"tokens: one core feeds {tokens / whole / RATE:.0f} GPUs of {RATE:,} tokens/s"
+        f"with {len(budgets)} probes a trace of {arguments.length:,} tokens "
+        f"{1e6 * whole / tokens:.2f} ms a 1,000 tokens: one core feeds {tokens / whole / RATE:.0f} GPUs of {RATE:,} tokens/s"
     )
     done = one_done(arguments.length, budgets, arguments.model)
     seconds, size = replica_cost(done, arguments.traces)
     print(
         f"replica:  {1e6 * seconds / tokens:.3f} ms CPU a 1,000 tokens "
-        f"({1e3 * seconds / arguments.traces:.2f} ms and {size / 1024:.0f} KiB a trace): one core takes in {tokens / seconds / RATE:.0f} GPUs"
+        f"({1e3 * seconds / arguments.traces:.2f} ms and {size / 1024:.0f} KiB a trace): "
+        f"one core takes in {tokens / seconds / RATE:.0f} GPUs"
     )
     first, last = memory(arguments.answers, arguments.model)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
