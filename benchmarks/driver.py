@@ -171,7 +171,8 @@ def main() -> int:
     print(
         f"schedule: {1e6 * bare / tokens:.2f} ms CPU a 1,000 trace tokens, {1e3 * probe:.2f} ms a probe; "
         f"with {len(budgets)} probes a trace of {arguments.length:,} tokens "
-        f"{1e6 * whole / tokens:.2f} ms a 1,000 tokens: one core feeds {tokens / whole / RATE:.0f} GPUs of {RATE:,} tokens/s"
+        f"{1e6 * whole / tokens:.2f} ms a 1,000 tokens: "
+        f"one core feeds {tokens / whole / RATE:.0f} GPUs of {RATE:,} tokens/s"
     )
     done = one_done(arguments.length, budgets, arguments.model)
     seconds, size = replica_cost(done, arguments.traces)
