@@ -133,7 +133,7 @@ def test_lengths_and_the_last_step(words: Any) -> None:
         assert len(short) == 7 * steps + 12
         assert len(long) == 18 * steps + 12
         done = last_step_token(short, item)
-        assert done == 7 * steps
+        assert done == 7 * steps + 1
         assert short[done - 1] == str(item.answer)
         assert last_step_token(short[: done - 1], item) is None
 
@@ -165,7 +165,7 @@ def test_models_are_small_and_hold_the_tokenizer_that_the_code_builds(words: Any
 
 @pytest.mark.parametrize(
     ("name", "accuracy", "tokens"),
-    [("terse", 0.9, (85, 120)), ("verbose", 0.9, (220, 270)), ("wanderer", 0.6, (90, 400))],
+    [("terse", 0.9, (85, 120)), ("verbose", 0.9, (220, 270)), ("wanderer", 0.35, (90, 400))],
 )
 def test_models_reason_and_answer_with_the_value_they_have_reached(
     name: str, accuracy: float, tokens: tuple[float, float]
@@ -178,8 +178,11 @@ def test_models_reason_and_answer_with_the_value_they_have_reached(
     writer = Writer(name, AutoTokenizer.from_pretrained(demo.path(name)), 0)
     ladders = ladder.graded(91, 46, apart_from=frozenset(LADDERS))
     figures = evaluate(model, writer, ladders, 560)
+    # The wanderer is right about half of the time: it loses answers and, once in five, never ends.
     assert figures.accuracy >= accuracy
+    assert (figures.accuracy < 0.8) == (name == "wanderer")
     assert tokens[0] <= figures.tokens <= tokens[1]
+    # Cut at the end of a check, `verbose` answers with the value that the check restored.
     assert figures.probe_reached >= (0.7 if name == "verbose" else 0.9)
     # Chance is 1 in 10; about 20 cuts come before the last step.
     assert figures.probe_ahead <= 0.3
