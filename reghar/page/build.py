@@ -154,15 +154,16 @@ def texts(
     for row in answers[["sample", "budget", "text"]].itertuples(index=False):
         budget = _budget(row.budget)
         answer = {"text": _text(row.text), "answer": _text(graded.get((row.sample, budget)))}
-        said.setdefault(int(row.sample), {})["own" if budget is None else str(budget)] = answer
+        said.setdefault(int(str(row.sample)), {})["own" if budget is None else str(budget)] = answer
     missing: dict[str, str | None] = {"text": None, "answer": None}
     content = {}
-    for trace in traces.to_dict("records"):
+    for record in traces.to_dict("records"):
+        trace: dict[str, Any] = {str(name): value for name, value in record.items()}
         spoken = said.get(int(trace["sample"]), {})
         own = spoken.pop("own", missing)
         # The trace's own text is there already.
         content[str(trace["sample"])] = {
-            **_trace({str(name): value for name, value in trace.items()}, run.protocol, tokenizer),
+            **_trace(trace, run.protocol, tokenizer),
             "own": {"answer": own["answer"]},
             "answers": spoken,
         }
