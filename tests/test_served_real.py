@@ -1,6 +1,7 @@
 """vLLM's own server on loopback against the engine in the process: the same model, the same greedy work."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,41 +37,57 @@ def on_core(index: int) -> dict[str, str]:
     return {**ENVIRONMENT, "VLLM_CPU_OMP_THREADS_BIND": str(CORES[index % len(CORES)])}
 
 
-@pytest.fixture(scope="module")
-def in_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    out = tmp_path_factory.mktemp("runs") / "in-process"
-    command = [sys.executable, "-m", "reghar", *WORK, "--engine-arg", "max_model_len=512", "--out", str(out)]
-    process = subprocess.Popen(
-        command, env=on_core(0), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-    yield process, out
-    process.kill()
-    process.wait(20)
+@contextmanager
+def running(command: list[str], core: int, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process, ended at the end with all its children: an engine outlives a parent that is killed."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env=on_core(core),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def in_process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, Path]]:
+    out, log = tmp_path / "in-process", tmp_path / "in-process.log"
+    with running(
+        ["reghar", *WORK, "--engine-arg", "max_model_len=512", "--out", str(out)], 0, log
+    ) as process:
+        yield process, out, log
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
+    log = tmp_path / "server.log"
     command = [
-        *(sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(demo.path("terse"))),
+        *("vllm.entrypoints.openai.api_server", "--model", str(demo.path("terse"))),
         *("--served-model-name", "terse", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"),
         *("--enforce-eager", "--max-model-len", "512", "--no-enable-chunked-prefill"),
         "--enable-prompt-tokens-details",
     ]
-    with log.open("w") as file:
-        process = subprocess.Popen(command, env=on_core(1), stdout=file, stderr=file)
     url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 300
-    while not answers(f"{url}/health"):
-        assert process.poll() is None, log.read_text()[-2000:]
-        assert time.monotonic() < deadline, log.read_text()[-2000:]
-        time.sleep(0.5)
-    yield url
-    process.terminate()
-    process.wait(30)
+    with running(command, 1, log) as process:
+        deadline = time.monotonic() + 300
+        while not answers(f"{url}/health"):
+            assert process.poll() is None, log.read_text()[-2000:]
+            assert time.monotonic() < deadline, log.read_text()[-2000:]
+            time.sleep(0.5)
+        yield url
 
 
 def answers(url: str) -> bool:
@@ -88,36 +106,43 @@ class CuttingProxy:
         self.nth, self.connections, self.cuts = nth, 0, 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.threads = [threading.Thread(target=self.accept)]
+        self.threads[0].start()
+
+    def close(self) -> None:
+        self.listener.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join(30)
+        self.listener.close()
 
     def accept(self) -> None:
-        while True:
-            try:
+        with suppress(OSError):
+            while True:
                 client, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            server = socket.create_connection(self.target)
-            most = 3000 if self.connections % self.nth == 0 else None
-            for source, sink, limit in ((client, server, None), (server, client, most)):
-                threading.Thread(target=self.pump, args=(source, sink, limit), daemon=True).start()
+                self.connections += 1
+                most = 3000 if self.connections % self.nth == 0 else None
+                self.threads.append(threading.Thread(target=self.connect, args=(client, most)))
+                self.threads[-1].start()
+
+    def connect(self, client: socket.socket, most: int | None) -> None:
+        with client, socket.create_connection(self.target) as server:
+            up = threading.Thread(target=self.pump, args=(client, server, None))
+            up.start()
+            self.pump(server, client, most)
+            up.join()
 
     def pump(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
         passed = 0
-        try:
+        with suppress(OSError):
             while data := source.recv(4096):
                 passed += len(data)
                 if limit is not None and passed > limit:
                     self.cuts += 1
                     break
                 sink.sendall(data)
-        except OSError:
-            pass
         for end in (source, sink):
-            try:
+            with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                end.close()
 
 
 def same_traces(one: Path, other: Path) -> float:
@@ -130,19 +155,18 @@ def same_traces(one: Path, other: Path) -> float:
 
 
 def test_the_served_engine_is_the_engine_in_the_process(
-    in_process: tuple[subprocess.Popen[str], Path], server: str, tmp_path: Path
+    in_process: tuple[subprocess.Popen[bytes], Path, Path], server: str, tmp_path: Path
 ) -> None:
     served, cut = tmp_path / "served", tmp_path / "cut"
     assert main([*WORK, "--engine", "openai", "--base-url", server, "--out", str(served)]) == 0
 
     proxy = CuttingProxy(server, nth=5)
     assert main([*WORK, "--engine", "openai", "--base-url", proxy.url, "--out", str(cut)]) == 0
+    proxy.close()
     assert proxy.cuts > 3, "connections were cut in mid-stream"
-    proxy.listener.close()
 
-    process, local = in_process
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
+    process, local, log = in_process
+    assert process.wait(300) == 0, log.read_text()[-2000:]
     runs = [load_run(path) for path in (served, cut, local)]
     assert len({run.digest for run in runs}) == 1, "an engine is no part of the protocol"
     for run in runs:
