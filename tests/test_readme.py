@@ -1,6 +1,9 @@
 """The README says what the code does: its tree, its help block and its words are checked here."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,3 +58,12 @@ def test_make_has_the_two_commands() -> None:
     for target in ("demo", "test"):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
         assert f"make {target}" in README
+
+
+def test_the_notebook_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = re.search(r"### In a notebook\n\n```python\n(.*?)```", README, re.DOTALL)
+    assert example is not None
+    (tmp_path / "results").symlink_to(ROOT / "results")
+    monkeypatch.chdir(tmp_path)
+    subprocess.run([sys.executable, "-c", example[1]], check=True, env={**os.environ, "MPLBACKEND": "agg"})
+    assert (tmp_path / "ladder.png").stat().st_size > 10_000

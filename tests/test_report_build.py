@@ -13,6 +13,7 @@ import pytest
 
 from reghar.cli import report as command
 from reghar.errors import InputError
+from reghar.report import markdown
 from reghar.report.build import build_report
 from reghar.report.reference import choose_reference
 from reghar.report.schema import Report
@@ -179,7 +180,7 @@ def test_the_same_scores_give_the_same_bytes(run: StoredRun, report: Report) -> 
 
 
 def test_every_column_of_the_page_has_its_measure(report: Report) -> None:
-    from reghar.report import markdown, ranking, terminal
+    from reghar.report import ranking, terminal
 
     columns = {*markdown.SUMMARY, *ranking.COLUMNS, *terminal.SHOWN}
     columns |= {f"{whose}tokens_to_{percent}" for percent in markdown.REACH for whose in ("", "frontier_")}
@@ -296,3 +297,15 @@ def test_several_runs_need_a_folder(run: StoredRun) -> None:
     arguments = _arguments(str(run.path), str(run.path))
     with pytest.raises(InputError, match="--out"):
         arguments.handler(arguments)
+
+
+def test_efficiency_of_single_traces_is_in_the_report(tmp_path: Path) -> None:
+    report = build_report(write_run(tmp_path), frontier="none")
+    for task in report.tasks.values():
+        assert task.efficiency is not None
+        assert task.efficiency.first_correct is not None
+        assert task.efficiency.settled is not None
+        assert task.efficiency.never_correct is not None
+        assert 50 < task.efficiency.first_correct <= task.efficiency.settled < 4096
+        assert 0 < task.efficiency.never_correct < 1, "some settle beyond the grid"
+    assert "## Efficiency of single traces" in markdown.markdown(report)

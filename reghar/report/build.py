@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reghar.curves import Curve, curve_of
+from reghar.efficiency import efficiency_of
 from reghar.measures import IntervalKind, Measure, TaskMeasures, average_measures, task_measures
 from reghar.outcomes import MISSING, OUTCOMES, Outcome, TaskOutcomes
 from reghar.report.control import method_records
@@ -16,6 +18,7 @@ from reghar.report.reference import Reference, choose_reference
 from reghar.report.schema import (
     Average,
     CurveRecord,
+    EfficiencyRecord,
     FrontierCurveRecord,
     GraderFailures,
     Interval,
@@ -96,9 +99,25 @@ def _task(
             count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
         measures=_records(measures.measures),
+        efficiency=_efficiency(outcomes),
         control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
     )
+
+
+def _efficiency(outcomes: TaskOutcomes) -> EfficiencyRecord:
+    """Means over the traces for which a figure exists."""
+    traces = efficiency_of(outcomes)
+    means = {
+        field.name: _mean(getattr(traces, field.name)[np.isfinite(getattr(traces, field.name))])
+        for field in fields(traces)
+    }
+    stored = np.isfinite(traces.overthought)
+    return EfficiencyRecord(**means, never_correct=_mean(np.isnan(traces.first_correct[stored])))
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    return float(values.mean()) if values.size else None
 
 
 def _counts(outcome: NDArray[np.int8]) -> dict[str, tuple[int, ...]]:

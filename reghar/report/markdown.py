@@ -24,6 +24,7 @@ def markdown(report: Report) -> str:
         _notes(report),
         _reach(report),
         _measures(report),
+        _efficiency(report),
         control_section(report),
         _outcomes(report),
         _cost(report),
@@ -48,6 +49,17 @@ SUMMARY = {
     "reg_up_to_1024": "REG ≤ 1,024 (tokens)",
 }
 """Measures of the summary table, by name, with their headings."""
+
+EFFICIENCY = (
+    ("first_correct", "first correct budget (tokens)", ""),
+    ("settled", "settled budget (tokens)", ""),
+    ("wasted_tokens", "wasted tokens", ""),
+    ("outcome_efficiency", "outcome efficiency", "fraction"),
+    ("flips", "flips correct, wrong, correct", ""),
+    ("overthought", "overthought", "fraction"),
+    ("never_correct", "never correct", "fraction"),
+)
+"""Fields of `EfficiencyRecord`, with their labels and units."""
 
 REACH = ("25", "50", "75", "90")
 """Percent of the frontier's top accuracy (SPEC 3)."""
@@ -146,6 +158,23 @@ def _measures(report: Report) -> Iterator[str]:
             for name, one in names.items()
         ),
     )
+
+
+def _efficiency(report: Report) -> Iterator[str]:
+    """Per-trace efficiency (SPEC 9): a row a figure, a column a task."""
+    tasks = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
+    if not tasks:
+        return
+    yield "## Efficiency of single traces"
+    yield ""
+    yield from table(
+        ("Mean over traces", *(escaped(name) for name in tasks)),
+        (
+            (label, *(number(getattr(one, field), unit) for one in tasks.values()))
+            for field, label, unit in EFFICIENCY
+        ),
+    )
+    yield ""
 
 
 def _outcomes(report: Report) -> Iterator[str]:

@@ -127,6 +127,25 @@ class MethodRecord(_Record):
         return _find(self.measures, name)
 
 
+class EfficiencyRecord(_Record):
+    """Per-trace efficiency (SPEC 9), each figure the mean over the traces that have it; null if none has."""
+
+    first_correct: float | None
+    """First budget with a correct answer, tokens."""
+    settled: float | None
+    """First budget from which on every answer is correct, tokens."""
+    flips: float | None
+    """How often a correct answer was lost and found again."""
+    overthought: Fraction | None
+    """Share of traces that were right earlier and are wrong at the end."""
+    wasted_tokens: float | None
+    """Response tokens after the settled budget."""
+    outcome_efficiency: Fraction | None
+    """Share of the response that the first correct answer needed."""
+    never_correct: Fraction | None
+    """Share of traces that are right at no budget."""
+
+
 class TaskReport(_Record):
     """One task of a run."""
 
@@ -144,6 +163,8 @@ class TaskReport(_Record):
     """Whole traces by the outcome of their own answer at `max_tokens`."""
     grader_failures: GraderFailures
     measures: tuple[MeasureRecord, ...]
+    efficiency: EfficiencyRecord | None = None
+    """null in reports written before it was there."""
     control: tuple[MethodRecord, ...] = ()
     """Methods of test-time control, `force` first; empty where the grid holds none of its settings."""
     notes: tuple[str, ...]
