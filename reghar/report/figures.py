@@ -183,16 +183,15 @@ def trade_off(
     for i, (label, length, accuracy, gap) in enumerate(models):
         colour, _ = style.MODELS[i % len(style.MODELS)]
         saved = None if gap is None or baseline is None or baseline <= 0 else (baseline - gap) / baseline
-        text = printable(label) if saved is None else f"{printable(label)}, REG {-100 * saved:+.0f}%"
-        axes.scatter(
-            [length],
-            [100 * accuracy],
-            s=30 + 160 * max(saved or 0.0, 0.0),
-            color=colour,
-            marker="os^Dv"[i % 5],
-            label=text,
-        )
+        change = "" if saved is None else ", most REG" if saved == 0 else f", REG −{100 * saved:.0f}%"
+        marker = "os^Dv"[i % 5]
+        size = 30 + 160 * max(saved or 0.0, 0.0)
+        axes.scatter([length], [100 * accuracy], s=size, color=colour, marker=marker)
+        # The legend's marks are all of one size: large ones would run into each other.
+        axes.scatter([], [], s=30, color=colour, marker=marker, label=printable(label) + change)
     axes.margins(0.2)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -4), min(high, 104))
     axes.set_xlabel("Mean response length (tokens)")
     axes.set_ylabel("Accuracy, whole trace (%)")
     axes.xaxis.set_major_formatter(tokens)
