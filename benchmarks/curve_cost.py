@@ -45,18 +45,21 @@ class FullLength(VllmEngine):
     cached_tokens = prompt_tokens = 0
 
     async def generate(
-        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
     ) -> AsyncGenerator[Chunk, None]:
         """As the engine, with the bookkeeping of a benchmark."""
         is_trace = interval > 1
         self.prompt_tokens += len(prompt_ids)
         first = True
         stream = super().generate(
-            prompt_ids, replace(sampling, barred=self.barred if is_trace else ()), interval=interval
+            prompt_ids,
+            replace(sampling, barred=self.barred if is_trace else ()),
+            interval=interval,
+            session=session,
         )
         async for chunk in stream:
             if first:
-                self.cached_tokens += chunk.cached_tokens
+                self.cached_tokens += chunk.cached_tokens or 0
                 first = False
             yield chunk
 
