@@ -85,13 +85,18 @@ def test_a_hanging_answer_is_the_only_one_lost(pool: GraderPool) -> None:
     assert set(outcomes) == {Outcome.CORRECT}
 
 
-def test_workers_killed_in_the_middle_lose_nothing(pool: GraderPool) -> None:
+def test_workers_killed_in_the_middle_lose_no_answer_but_their_own(pool: GraderPool) -> None:
     futures = [pool.submit(hard(n)) for n in range(100, 220)]
+    killed = 0
     for graded in (10, 50, 90):
         futures[graded].result()
         for pid in pool.worker_pids():
             os.kill(pid, signal.SIGKILL)
-    assert {future.result(timeout=120).outcome for future in futures} == {Outcome.CORRECT}
+            killed += 1
+    outcomes = [future.result(timeout=120).outcome for future in futures]
+    assert set(outcomes) <= {Outcome.CORRECT, Outcome.GRADER_ERROR}
+    # An answer is given up only when two workers died on it, which the kills may happen to hit.
+    assert outcomes.count(Outcome.GRADER_ERROR) <= killed // 2
 
 
 def test_a_stopped_worker_is_replaced() -> None:

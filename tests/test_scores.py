@@ -23,7 +23,15 @@ def protocol(probe: str = "\\[ \\boxed{", **rules: Any) -> dict[str, Any]:
 
 
 def row(text: str | None, *, budget: int | None, forced: bool) -> dict[str, Any]:
-    return {"task": "made", "problem": "p", "sample": 0, "budget": budget, "forced": forced, "text": text}
+    return {
+        "task": "made",
+        "problem": "p",
+        "sample": 0,
+        "setting": "",
+        "budget": budget,
+        "forced": forced,
+        "text": text,
+    }
 
 
 PROBLEM = Problem(task="made", id="p", question="?", gold=("42",), choices=())
