@@ -146,10 +146,10 @@ def memory(answers: int, model: str) -> tuple[float, float]:
             before, stored = stored, stored + len(done.answers)
             if stored * 10 // answers > before * 10 // answers:
                 seen.append(process.memory_info().rss / 2**20)
+                print(f"  {stored:,} answers: {seen[-1]:.0f} MiB", flush=True)
 
         count = answers // (len(budgets) + 1) + 1
         asyncio.run(schedule.run(jobs(count, budgets), CONCURRENCY, finished))
-    print("  MiB at each tenth:", " ".join(f"{each:.0f}" for each in seen))
     return seen[0], seen[-1]
 
 
