@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.csv_file import read_rows
 from reghar.errors import InputError
 
 COLUMNS = ("task", "budget", "accuracy")
@@ -25,30 +24,8 @@ def read_curves(path: Path) -> dict[str, Points]:
     that cannot be read or is empty, missing columns, budgets that are not integers from 0 on,
     accuracies that are not fractions, and a budget given twice.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read the curve {str(path)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"curve {str(path)!r} is not UTF-8 text: give a CSV file") from error
-    try:
-        return _parse(text.splitlines(), str(path))
-    except csv.Error as error:
-        raise InputError(f"curve {str(path)!r} is not CSV: {error}") from error
-
-
-def _parse(lines: Iterable[str], origin: str) -> dict[str, Points]:
-    rows = csv.DictReader(lines, skipinitialspace=True)
-    names = {(name or "").strip(): name for name in rows.fieldnames or ()}
-    if missing := [name for name in COLUMNS if name not in names]:
-        needed = ",".join(COLUMNS)
-        raise InputError(
-            f"curve {origin!r} has no column {' or '.join(missing)}: the first line must name {needed}"
-        )
     points: dict[str, dict[int, float]] = {}
-    for row in rows:
-        where = f"curve {origin!r}, line {rows.line_num}"
-        task, budget, accuracy = ((row[names[name]] or "").strip() for name in COLUMNS)
+    for where, (task, budget, accuracy) in read_rows(path, COLUMNS, "curve"):
         if not task:
             raise InputError(f"{where}: the task is empty")
         own = points.setdefault(task, {})
@@ -56,8 +33,6 @@ def _parse(lines: Iterable[str], origin: str) -> dict[str, Points]:
         if tokens in own:
             raise InputError(f"{where}: budget {tokens} of {task} is given twice: keep one")
         own[tokens] = _accuracy(accuracy, where)
-    if not points:
-        raise InputError(f"curve {origin!r} is empty: give a row for every task and budget")
     return {task: _sorted(own) for task, own in points.items()}
 
 

@@ -5,7 +5,6 @@ The point estimate (leading shape ()) and the bootstrap replicates (R,) go throu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,11 +56,11 @@ class Columns:
     )
 
     @classmethod
-    def of(cls, outcomes: TaskOutcomes, settings: Sequence[int] | None) -> Columns:
-        """The columns of a task; `settings` as in `reghar.measures.task_measures`."""
+    def of(cls, outcomes: TaskOutcomes) -> Columns:
+        """The columns of a task."""
         grid = [int(budget) for budget in outcomes.budgets]
         powers = [one for one in grid if one >= _SMALLEST_SETTING and one & (one - 1) == 0]
-        chosen = tuple(powers if settings is None else settings)
+        chosen = tuple(powers) if outcomes.settings is None else outcomes.settings
         for setting in chosen:
             if setting not in grid:
                 raise InputError(f"setting {setting} is no budget of the run: choose among {grid}")

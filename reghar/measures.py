@@ -106,19 +106,17 @@ def task_measures(
     interval: IntervalKind = "problems",
     seed: int = 0,
     replicates: int = REPLICATES,
-    settings: Sequence[int] | None = None,
 ) -> TaskMeasures:
     """The curve, its intervals, outcome counts and all measures of one task.
 
     `interval` says what the bootstrap draws: whole `problems`, or `samples` within fixed problems.
-    The frontier is taken as given: its own noise is not in the intervals. `settings` are the budgets
-    of s1's Control, Scaling and Performance; by default the powers of two from 256 on that the grid
-    holds. An incomplete run is measured on the traces it holds, and a note says so. Raises InputError
-    where nothing is stored or a budget lies outside the frontier's.
+    The frontier is taken as given: its own noise is not in the intervals. An incomplete run is measured
+    on the traces it holds, and a note says so. Raises InputError where nothing is stored, or a budget
+    lies outside the frontier's, or a setting is no budget.
     """
     stored = stored_traces(outcomes)
     curve = curve_of(outcomes, partial=True)
-    columns = Columns.of(outcomes, settings)
+    columns = Columns.of(outcomes)
     statistics = columns.statistics(outcomes)
     means = problem_means(statistics, stored)
     reference = None if frontier is None else Reference.of(curve, frontier)

@@ -57,6 +57,9 @@ class TaskOutcomes:
     """Shape (P, n): the trace has a thinking block (opened in the prompt or by the model)."""
     thinking_closed: NDArray[np.bool_]
     """Shape (P, n): that block was closed."""
+    settings: tuple[int, ...] | None = None
+    """The budgets that are the settings of s1's budget forcing (SPEC 5), as the run names them; None for
+    the powers of two from 256 on that the grid holds."""
 
     @property
     def complete(self) -> bool:

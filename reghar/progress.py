@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from reghar.engines.ray import Replica
-from reghar.schedule import Activity
+from reghar.jobs import Activity
 
 
 class Bars:

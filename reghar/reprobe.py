@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
-from reghar.pipeline import settings_of
-from reghar.plan import Plan, RunSettings
+from reghar.plan import Plan
 from reghar.protocol import differences
+from reghar.run_settings import RunSettings, settings_of
 from reghar.store.parts import part_numbers, part_path, write_aside
 from reghar.store.stored import StoredRun
 from reghar.store.tables import TRACES

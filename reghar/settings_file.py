@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar import control
+from reghar.csv_file import read_rows
 from reghar.errors import InputError
 
 COLUMNS = ("setting", "min_tokens", "max_tokens", "tokens", "accuracy")
@@ -82,31 +81,9 @@ def read_settings(path: Path) -> SettingsTable:
     setting given twice, tokens that are no numbers from 0 on, bounds that contradict each other, and
     accuracies outside 0..100 (percent).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise InputError(f"cannot read the table {str(path)!r}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"table {str(path)!r} is not UTF-8 text: give a CSV file") from error
-    try:
-        return _parse(text.splitlines(), str(path))
-    except csv.Error as error:
-        raise InputError(f"table {str(path)!r} is not CSV: {error}") from error
-
-
-def _parse(lines: Iterable[str], origin: str) -> SettingsTable:
-    rows = csv.DictReader(lines, skipinitialspace=True)
-    columns = {(name or "").strip(): name for name in rows.fieldnames or ()}
-    if missing := [name for name in COLUMNS if name not in columns]:
-        raise InputError(
-            f"table {origin!r} has no column {' or '.join(missing)}: the first line must name "
-            f"{','.join(COLUMNS)}"
-        )
     names: list[str] = []
     figures: list[tuple[float, float, float, float]] = []
-    for row in rows:
-        where = f"table {origin!r}, line {rows.line_num}"
-        name, minimum, maximum, tokens, accuracy = ((row[columns[c]] or "").strip() for c in COLUMNS)
+    for where, (name, minimum, maximum, tokens, accuracy) in read_rows(path, COLUMNS, "table"):
         if not name:
             raise InputError(f"{where}: the setting has no name")
         if name in names:
@@ -119,8 +96,6 @@ def _parse(lines: Iterable[str], origin: str) -> SettingsTable:
             raise InputError(f"{where}: min_tokens {minimum} is above max_tokens {maximum}: swap them")
         names.append(name)
         figures.append((low, high, _tokens(tokens, where, "tokens"), _accuracy(accuracy, where)))
-    if not names:
-        raise InputError(f"table {origin!r} is empty: give a row for every setting")
     low_, high_, used, percent = np.array(figures, dtype=np.float64).T
     return SettingsTable(names=tuple(names), minimum=low_, maximum=high_, tokens=used, accuracy=percent)
 

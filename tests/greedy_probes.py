@@ -16,11 +16,12 @@ from typing import Any
 
 from reghar.answers import ForcedAnswer
 from reghar.engines.vllm import VllmEngine
+from reghar.jobs import Activity, Done, Job
 from reghar.models import load_model
 from reghar.probes import make_probe
 from reghar.prompts import PromptFormat
 from reghar.protocol import SamplingProtocol
-from reghar.schedule import Activity, Done, Job, Schedule
+from reghar.schedule import Schedule
 from reghar.tasks import load_problems, load_task
 from reghar.thinking import find_delimiters
 

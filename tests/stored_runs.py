@@ -82,3 +82,13 @@ def resampled(outcomes: TaskOutcomes, samples: int, rng: np.random.Generator) ->
         "thinking_closed",
     )
     return replace(outcomes, **{name: getattr(outcomes, name)[drawn] for name in names})
+
+
+def three_runs(folder: Path, data: Path) -> dict[str, Path]:
+    """Two runs of one method that differ in their seed, and one that is worse."""
+    first = write_run(folder / "first", data, seed=1)
+    return {
+        "first": first,
+        "second": write_run(folder / "second", data, seed=2),
+        "worse": worse_copy(first, folder / "worse", share=0.3),
+    }

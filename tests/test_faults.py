@@ -18,12 +18,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from loopback import BEYOND, TOKENIZER, Fault, Loopback, serving
+from stored_tables import TABLES, assert_same, tables, wait_for_part
 
 from reghar.cli import main
 from reghar.store import load_run
-from reghar.store.parts import part_numbers
 
-TABLES = ("traces", "answers", "scores")
 PAIRS = 6 * 3
 
 
@@ -44,21 +43,6 @@ def undisturbed(flags: list[str], tmp_path: Path) -> dict[str, pd.DataFrame]:
 def served(flags: list[str], *servers: Loopback) -> list[str]:
     urls = ",".join(server.url for server in servers)
     return [*flags, "--engine", "openai", "--model", "scripted", "--base-url", urls]
-
-
-def tables(path: Path) -> dict[str, pd.DataFrame]:
-    frames = {name: pd.read_parquet(path / name) for name in TABLES}
-    keys = ["task", "problem", "sample"]
-    return {
-        name: frame.sort_values(keys + ["budget"] * ("budget" in frame), ignore_index=True)
-        for name, frame in frames.items()
-    }
-
-
-def assert_same(path: Path, expected: dict[str, pd.DataFrame]) -> None:
-    stored = tables(path)
-    for name in TABLES:
-        pd.testing.assert_frame_equal(stored[name], expected[name])
 
 
 def first(count: int, fault: Fault) -> Callable[[int], Fault]:
@@ -235,10 +219,7 @@ def start(command: list[str], out: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "reghar", *command], env=environment, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 40
-    while not part_numbers(out / "answers") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert process.poll() is None, process.communicate()[1]
+    wait_for_part(process, out, 40)
     return process
 
 

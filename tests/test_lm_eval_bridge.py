@@ -124,6 +124,16 @@ def test_files_hold_the_figures_of_the_report(evaluated: Path) -> None:
     assert set(written["task_hashes"]) == set(written["results"])
 
 
+def test_settings_of_forcing_that_the_run_names(evaluated: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert main(["lm-eval", *flags(data, out), "--settings", "64,128,512"]) == 0
+    report, default = Report.read(out), Report.read(evaluated)
+    written = results_file(out / "lm-eval")["results"]
+    for name, task in report.tasks.items():
+        assert_same_figures(written[f"reghar_{name}"], task)
+        assert task.measure("scaling") != default.tasks[name].measure("scaling")
+
+
 def test_standard_errors_are_those_of_the_bootstrap(evaluated: Path) -> None:
     report = Report.read(evaluated)
     figures = results_file(evaluated / "lm-eval")["results"]["reghar_amc23"]

@@ -65,10 +65,10 @@ def test_s1_by_hand() -> None:
 
 def test_settings_must_be_budgets() -> None:
     outcomes = random_outcomes(4, 2, BUDGETS)
-    chosen = task_measures(outcomes, None, replicates=50, settings=[512])
+    chosen = task_measures(replace(outcomes, settings=(512,)), None, replicates=50)
     assert chosen.measure("scaling").value is None
     with pytest.raises(InputError, match="setting 100 is no budget"):
-        task_measures(outcomes, None, settings=[100])
+        task_measures(replace(outcomes, settings=(100,)), None)
 
 
 def test_without_thinking_blocks_the_response_counts() -> None:
@@ -232,9 +232,5 @@ def test_large_runs_take_less_than_2_seconds() -> None:
 def test_the_papers_grid_has_7_settings_of_force() -> None:
     outcomes = random_outcomes(3, 2, REG_GRID)
     default = task_measures(outcomes, None, replicates=20).measures
-    assert (
-        default
-        == task_measures(
-            outcomes, None, replicates=20, settings=[256, 512, 1024, 2048, 4096, 8192, 16384]
-        ).measures
-    )
+    named = replace(outcomes, settings=(256, 512, 1024, 2048, 4096, 8192, 16384))
+    assert default == task_measures(named, None, replicates=20).measures

@@ -21,12 +21,13 @@ from reghar.countdown import countdown_end
 from reghar.engines.base import Chunk, EngineInfo, Sampling
 from reghar.engines.scripted import ByteTokenizer, ScriptedEngine, scripted_model
 from reghar.errors import InputError
+from reghar.jobs import Activity, Done, Job
 from reghar.methods import CLASSES, EFFORT, STEPS, TOKENS, Setting, make_settings, next_power_of_two
 from reghar.probes import make_probe
 from reghar.prompts import PromptFormat
 from reghar.protocol import SamplingProtocol
 from reghar.report.schema import MethodRecord, Report
-from reghar.schedule import Activity, Done, Job, Schedule
+from reghar.schedule import Schedule
 from reghar.store import RunFolder, load_run
 from reghar.store.parts import part_numbers
 from reghar.tasks import Problem

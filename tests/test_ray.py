@@ -5,23 +5,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import psutil
 import pytest
+from stored_tables import assert_same, tables, wait_for_part
 
 from reghar.cli import main
 from reghar.engines.ray import _places
-from reghar.store.parts import part_numbers
 
-pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray")
-
-TABLES = ("traces", "answers", "scores")
 PAIRS = 12 * 4
 
 
@@ -38,21 +33,6 @@ def flags(shared: Path) -> list[str]:
 def alone(flags: list[str], tmp_path: Path) -> dict[str, pd.DataFrame]:
     assert main([*flags, "--engine", "scripted", "--out", str(tmp_path / "alone")]) == 0
     return tables(tmp_path / "alone")
-
-
-def tables(path: Path) -> dict[str, pd.DataFrame]:
-    frames = {name: pd.read_parquet(path / name) for name in TABLES}
-    keys = ["task", "problem", "sample"]
-    return {
-        name: frame.sort_values(keys + ["budget"] * ("budget" in frame), ignore_index=True)
-        for name, frame in frames.items()
-    }
-
-
-def assert_same(path: Path, expected: dict[str, pd.DataFrame]) -> None:
-    stored = tables(path)
-    for name in TABLES:
-        pd.testing.assert_frame_equal(stored[name], expected[name])
 
 
 @contextmanager
@@ -83,13 +63,6 @@ def replicas(process: subprocess.Popen[str]) -> list[psutil.Process]:
         except psutil.NoSuchProcess:
             continue
     return found
-
-
-def wait_for_part(process: subprocess.Popen[str], out: Path, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not part_numbers(out / "answers") and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.02)
-    assert process.poll() is None, process.communicate()[1]
 
 
 @pytest.mark.timeout(240)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from stored_runs import BUDGETS, CORRECT, harder, resampled, worse_copy, write_data, write_run
+from stored_runs import BUDGETS, CORRECT, harder, resampled, three_runs, write_data, write_run
 
 from reghar.cli import main
 from reghar.comparison.measured import Bootstrap
@@ -33,13 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("runs")
-    first = write_run(folder / "first", data, seed=1)
-    return {
-        "first": first,
-        "second": write_run(folder / "second", data, seed=2),
-        "worse": worse_copy(first, folder / "worse", share=0.3),
-    }
+    return three_runs(tmp_path_factory.mktemp("runs"), data)
 
 
 def checked(*words: object) -> int:

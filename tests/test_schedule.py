@@ -8,10 +8,11 @@ import pytest
 from reghar.engines.base import Chunk, EngineInfo, ResponseLostError, Sampling
 from reghar.engines.scripted import ByteTokenizer, ScriptedEngine, scripted_model
 from reghar.errors import EngineError
+from reghar.jobs import Activity, Done, Job
 from reghar.probes import Probe, make_probe
 from reghar.prompts import PromptFormat
 from reghar.protocol import SamplingProtocol
-from reghar.schedule import Activity, Done, Job, Schedule
+from reghar.schedule import Schedule
 from reghar.tasks import Problem
 from reghar.thinking import find_delimiters
 

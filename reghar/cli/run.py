@@ -12,7 +12,8 @@ from reghar.cli.options import add_include_path, key_values, names
 from reghar.errors import EngineError, InputError, RunInterruptedError, StorageError
 
 if TYPE_CHECKING:
-    from reghar.plan import Plan, RunSettings
+    from reghar.plan import Plan
+    from reghar.run_settings import RunSettings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -170,18 +171,22 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
     from reghar.demo import settings as demo
     from reghar.engines.scripted import SCRIPTED_MODEL
     from reghar.models import DEMO_PREFIX
-    from reghar.plan import DEFAULT_SAMPLES, RunSettings
+    from reghar.run_settings import DEFAULT_SAMPLES, RunSettings
 
     model = arguments.model or (SCRIPTED_MODEL if arguments.engine == "scripted" else demo.MODEL)
+    defaults: dict[str, str | int | None] = {
+        "samples": str(DEFAULT_SAMPLES),
+        "budgets": "reg",
+        "max_tokens": None,
+        "frontier": "auto",
+    }
     if arguments.tasks is None:
         if not model.startswith(DEMO_PREFIX):
             raise InputError("--tasks is missing; `reghar tasks list` shows them")
         # A demo model runs its own task with settings that suit it; flags still win.
-        arguments.tasks = demo.TASK
-        arguments.samples = arguments.samples or demo.SAMPLES
-        arguments.budgets = arguments.budgets or demo.BUDGETS
-        arguments.max_tokens = arguments.max_tokens or demo.MAX_TOKENS
-        arguments.frontier = arguments.frontier or demo.FRONTIER
+        defaults = demo.DEFAULTS
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    arguments = argparse.Namespace(**(vars(arguments) | defaults | given))
     return RunSettings(
         model=model,
         revision=arguments.revision,
@@ -189,8 +194,8 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         include_paths=tuple(arguments.include_path),
         data_dir=arguments.data_dir,
         limit=arguments.limit,
-        samples=arguments.samples or str(DEFAULT_SAMPLES),
-        budgets=arguments.budgets or "reg",
+        samples=arguments.samples,
+        budgets=arguments.budgets,
         budget_counts=arguments.budget_counts,
         max_tokens=arguments.max_tokens,
         temperature=arguments.temperature,
@@ -210,7 +215,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         wait_strings=tuple(arguments.wait_string),
         control_user=arguments.control_user,
         control_system=arguments.control_system,
-        frontier=arguments.frontier or "auto",
+        frontier=arguments.frontier,
         interval=arguments.interval,
         engine=arguments.engine,
         engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),
@@ -277,7 +282,7 @@ def report_run(path: Path) -> int:
 
     run = load_run(path)
     report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
-    Console().print(terminal.summary(report, write_report(report, path)))
+    Console().print(terminal.summary(report, write_report(report, run, path)))
     if run.settings:
         from reghar.report.control_figures import write_control_figures
 

@@ -71,7 +71,13 @@ def up_to_budget(outcomes: TaskOutcomes, budget: int) -> TaskOutcomes:
     if budget not in grid:
         raise InputError(f"{budget} is no budget of the run: choose among {', '.join(map(str, grid))}")
     count = grid.index(budget) + 1
-    return replace(outcomes, budgets=outcomes.budgets[:count], outcome=outcomes.outcome[..., :count])
+    settings = outcomes.settings
+    return replace(
+        outcomes,
+        budgets=outcomes.budgets[:count],
+        outcome=outcomes.outcome[..., :count],
+        settings=None if settings is None else tuple(one for one in settings if one <= budget),
+    )
 
 
 def load_sides(arguments: Iterable[str]) -> list[Side]:

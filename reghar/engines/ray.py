@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from reghar.engines.base import Engine, EngineInfo
 from reghar.engines.scripted import SCRIPTED_MODEL
 from reghar.errors import EngineError
-from reghar.schedule import Activity, Done, Job, run_jobs
+from reghar.jobs import Activity, Done, Job, run_jobs
 
 if TYPE_CHECKING:
     from reghar.plan import Plan

@@ -98,7 +98,7 @@ def _problem_figures(
     outcomes: TaskOutcomes, measures: TaskMeasures, frontier: TaskFrontier | None, names: Sequence[str]
 ) -> tuple[dict[str, float | None], ...]:
     """Each problem's own curve and measures; REG is their mean, Control and Scaling are not."""
-    columns = Columns.of(outcomes, None)
+    columns = Columns.of(outcomes)
     stored = np.ones(outcomes.full.shape, dtype=np.bool_)
     means = problem_means(columns.statistics(outcomes), stored)
     reference = None if frontier is None else Reference.of(measures.curve, frontier)

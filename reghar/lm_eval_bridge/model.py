@@ -13,7 +13,8 @@ from lm_eval.api.registry import register_model
 from reghar.errors import InputError
 from reghar.lm_eval_bridge.requests import Answers, Asked
 from reghar.lm_eval_bridge.task import Trace
-from reghar.plan import RunSettings, make_plan, output_folder
+from reghar.plan import make_plan, output_folder
+from reghar.run_settings import RunSettings
 from reghar.store import StoredRun, load_run
 from reghar.tasks.task import short_name
 

@@ -53,7 +53,6 @@ def build_report(
             interval=interval,
             seed=seed,
             replicates=replicates,
-            settings=run.protocol.get("control", {}).get("budgets"),
         )
         for task, one in outcomes.items()
     }

@@ -124,10 +124,9 @@ def _forced(run: StoredRun, task: str, setting: Setting, thinking: bool) -> Eval
 def _force(run: StoredRun, task: str, thinking: bool) -> Iterator[Evaluation]:
     """Budget forcing from the curve, at the settings given or the powers of two of the grid."""
     outcomes = run.outcomes(task)
-    given = run.protocol.get("control", {}).get("budgets")
     for column, budget in enumerate(int(b) for b in outcomes.budgets):
         power = budget >= _SMALLEST and budget & (budget - 1) == 0
-        if budget in given if given else power:
+        if power if outcomes.settings is None else budget in outcomes.settings:
             yield Evaluation(
                 name=str(budget),
                 minimum=None,

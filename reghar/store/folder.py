@@ -15,8 +15,8 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple
 
 from reghar.errors import InputError
+from reghar.jobs import Done
 from reghar.methods import settings_of
-from reghar.schedule import Done
 from reghar.scores import Score
 from reghar.store.manifest import read_manifest, write_json
 from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_aside, write_part

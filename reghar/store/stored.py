@@ -255,6 +255,7 @@ def _task_outcomes(
         countdown = grid(shapes["countdown"].fillna(_FAR), np.int64)
         counted = np.where(countdown < counted, _FAR, counted)
     outcome = _shared(full, outcome, finished, counted, budgets)
+    named = protocol.get("control", {}).get("budgets")
     return TaskOutcomes(
         task=task,
         problems=problems,
@@ -267,6 +268,7 @@ def _task_outcomes(
         looped=grid(shapes["looped"], np.bool_),
         thought=thought,
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
+        settings=tuple(named) if named else None,
     )
 
 
