@@ -18,18 +18,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from plain_schedule import TASK, plain_schedule
 from smollm2 import smollm2
 
 from reghar.budgets import parse_budgets
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.vllm import VllmEngine
+from reghar.jobs import Activity, Done, Job
 from reghar.models import Model, load_model
-from reghar.probes import make_probe
-from reghar.prompts import PromptFormat
-from reghar.protocol import SamplingProtocol
-from reghar.schedule import Activity, Done, Job, Schedule
 from reghar.tasks import Problem
-from reghar.thinking import find_delimiters
 
 QUESTION = (
     "A train leaves at {hour} o'clock and travels {speed} kilometres an hour for {hours} hours, waits, and "
@@ -75,7 +72,7 @@ def jobs(count: int, budgets: tuple[int, ...], done: Iterable[Done] = ()) -> lis
     traces = {d.trace.problem: d.trace for d in done}
     problems = [
         Problem(
-            task="t",
+            task=TASK,
             id=str(i),
             question=QUESTION.format(hour=i % 12, speed=40 + i, hours=2 + i % 5),
             gold=("1",),
@@ -91,18 +88,7 @@ async def timed(engine: FullLength, model: Model, max_tokens: int, work: list[Jo
     await engine._engine.reset_prefix_cache()
     engine.cached_tokens = engine.prompt_tokens = 0
     activity = Activity()
-    schedule = Schedule(
-        engine=engine,
-        model=model,
-        prompt=PromptFormat(tokenizer=model.tokenizer),
-        delimiters=find_delimiters(model.tokenizer),
-        sampling=SamplingProtocol(temperature=0.6, top_p=0.95, top_k=0, min_p=0.0, max_tokens=max_tokens),
-        budget_counts="response",
-        probe=make_probe(None, None, None),
-        probe_temperature=0.6,
-        run_seed=0,
-        activities={"t": activity},
-    )
+    schedule = plain_schedule(engine, model, max_tokens, activity)
     done: list[Done] = []
     start = time.perf_counter()
     await schedule.run(work, len(work), done.append)

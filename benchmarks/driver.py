@@ -22,18 +22,16 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 
 import psutil
+from plain_schedule import TASK, plain_schedule
 
 from reghar.budgets import REG_GRID
 from reghar.engines.base import Chunk, EngineInfo, Sampling
 from reghar.engines.ray import _count
+from reghar.jobs import Activity, Done, Job
 from reghar.models import load_model
-from reghar.probes import make_probe
-from reghar.prompts import PromptFormat
-from reghar.protocol import SamplingProtocol
-from reghar.schedule import Activity, Done, Job, Schedule
+from reghar.schedule import Schedule
 from reghar.store.folder import RunFolder
 from reghar.tasks import Problem
-from reghar.thinking import find_delimiters
 
 CONCURRENCY = 2000
 ANSWER_TOKENS = 4
@@ -79,25 +77,13 @@ def make_schedule(length: int, model_name: str) -> tuple[Schedule, SimulatedEngi
     model = load_model(model_name)
     answer = [*model.tokenizer.encode_text("12"), *model.tokenizer.encode_text("}")][:ANSWER_TOKENS]
     engine = SimulatedEngine(length, model.vocabulary_size, answer)
-    schedule = Schedule(
-        engine=engine,
-        model=model,
-        prompt=PromptFormat(tokenizer=model.tokenizer),
-        delimiters=find_delimiters(model.tokenizer),
-        sampling=SamplingProtocol(temperature=0.6, top_p=0.95, top_k=0, min_p=0.0, max_tokens=length),
-        budget_counts="response",
-        probe=make_probe(None, None, None),
-        probe_temperature=0.6,
-        run_seed=0,
-        activities={"t": Activity()},
-    )
-    return schedule, engine
+    return plain_schedule(engine, model, length, Activity()), engine
 
 
 def jobs(count: int, budgets: tuple[int, ...]) -> Iterator[Job]:
     """One sample of each of `count` problems."""
     for i in range(count):
-        problem = Problem(task="t", id=f"p{i}", question=f"What is {i} + 1?", gold=("1",), choices=())
+        problem = Problem(task=TASK, id=f"p{i}", question=f"What is {i} + 1?", gold=("1",), choices=())
         yield Job(problem=problem, sample=0, budgets=budgets)
 
 

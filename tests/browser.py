@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
+from needs import missing
 
 FLAGS = (
     "--headless",
@@ -22,16 +22,17 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--window-size=1200,900",
 )
-MISSING = "needs Chromium and its driver: apt-get install chromium chromium-driver, and pip install selenium"
+MISSING = "needs Chromium and its driver: apt-get install chromium chromium-driver"
 
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
-    """A browser with an empty profile; the test is skipped, saying why, where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason=MISSING)
+    """A browser with an empty profile; see `needs` for where there is none."""
+    from selenium import webdriver
+
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if binary is None or driver is None:
-        pytest.skip(MISSING)
+        missing(MISSING)
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for flag in (*FLAGS, f"--user-data-dir={profile}"):

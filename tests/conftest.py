@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from needs import missing
 
 
 @pytest.fixture(scope="session")
@@ -10,5 +11,5 @@ def shared() -> Path:
     """The folder with the specification, the published figures and the benchmark data."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
-        pytest.skip(f"needs the reference data in {folder}")
+        missing(f"needs the reference data in {folder}")
     return folder
