@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 
 from reghar import metrics
 from reghar.curves import Curve, curve_of
-from reghar.efficiency import Efficiency, efficiency_of
-from reghar.frontiers import load_frontier
+from reghar.efficiency import Efficiency
+from reghar.errors import InputError
+from reghar.frontiers import TaskFrontier
 from reghar.store import StoredRun, load_run
+from reghar.trace_table import KEY, trace_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +51,8 @@ class Run:
         The columns of `docs/page.md`: those of `traces/`, and `first_correct`, `settled`, `flips`,
         `overthought`, `wasted_tokens`, `outcome_efficiency`, NaN where they do not exist.
         """
-        return self.stored.traces.merge(self._efficiency, on=["task", "problem", "sample"], how="left")
+        efficiency = trace_table(self.stored)[[*KEY, *(field.name for field in fields(Efficiency))]]
+        return self.stored.traces.merge(efficiency, on=KEY, how="left")
 
     @property
     def answers(self) -> pd.DataFrame:
@@ -71,21 +74,16 @@ class Run:
         Raises `InputError` where the two must not be compared: a subset of the problems, other
         budgets than the frontier covers, budgets that count thinking tokens alone.
         """
-        from reghar.report.reference import choose_reference
-
-        curve = self.curve(task)
-        protocol = {**self.stored.protocol, "tasks": {task: self.stored.protocol["tasks"][task]}}
-        known = choose_reference(frontier, model=self.stored.model, protocol=protocol).tasks.get(task)
-        if known is None:
-            from reghar.errors import InputError
-
-            raise InputError(f"no frontier {frontier!r} can be compared with {task}; name one of its task")
+        curve, known = self.curve(task), self._frontier(task, frontier)
         return metrics.reg(curve.budgets, curve.accuracy, known.budgets, known.accuracy)
 
     def plot(
         self, task: str, *, frontier: str | None = None, axes: Axes | None = None, scale: Scale = "linear"
     ) -> Axes:
-        """Draws the curve of a task, with the frontier and the gap if one is named; returns the Axes."""
+        """Draws the curve of a task, with the frontier and the gap if one is named; returns the Axes.
+
+        Raises `InputError` as `reg` does.
+        """
         from reghar.report import figures, style
         from reghar.report.schema import CurveRecord, FrontierCurveRecord
 
@@ -98,9 +96,10 @@ class Run:
         )
         best = None
         if frontier is not None:
-            known = load_frontier(frontier).task(task)
+            known = self._frontier(task, frontier)
             values = metrics.frontier_at(curve.budgets, known.budgets, known.accuracy)
-            best = FrontierCurveRecord(accuracy=tuple(values.tolist()), interpolated=False)
+            own = set(curve.budgets.tolist()) <= set(known.budgets)
+            best = FrontierCurveRecord(accuracy=tuple(values.tolist()), interpolated=not own)
         with style.styled():
             if axes is None:
                 from matplotlib.figure import Figure
@@ -109,25 +108,12 @@ class Run:
             figures.curve(axes, record, best, label=figures.model_label(self.stored.model), scale=scale)
         return axes
 
-    @cached_property
-    def _efficiency(self) -> pd.DataFrame:
-        return efficiency_table(self.stored)
+    def _frontier(self, task: str, name: str) -> TaskFrontier:
+        """The frontier of one task, if the run may be compared with it."""
+        from reghar.report.reference import choose_reference
 
-
-def efficiency_table(run: StoredRun) -> pd.DataFrame:
-    """A row a planned trace: `task, problem, sample` and the columns of `Efficiency` (SPEC 9)."""
-    import pandas as pd
-
-    frames = []
-    for task in run.tasks:
-        outcomes = run.outcomes(task)
-        found = efficiency_of(outcomes)
-        problems, samples = outcomes.full.shape
-        columns = {field.name: getattr(found, field.name).ravel() for field in fields(Efficiency)}
-        keys = {
-            "task": [task] * problems * samples,
-            "problem": [problem for problem in outcomes.problems for _ in range(samples)],
-            "sample": pd.array(list(range(samples)) * problems, dtype="Int32"),
-        }
-        frames.append(pd.DataFrame({**keys, **columns}))
-    return pd.concat(frames, ignore_index=True)
+        protocol = {**self.stored.protocol, "tasks": {task: self.stored.protocol["tasks"][task]}}
+        known = choose_reference(name, model=self.stored.model, protocol=protocol).tasks.get(task)
+        if known is None:
+            raise InputError(f"no frontier {name!r} can be compared with {task}; name one of its task")
+        return known

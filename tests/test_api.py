@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from page_runs import BUDGETS, TASK, write_run
 
 import reghar
 from reghar.api import Run
 from reghar.errors import InputError
+from reghar.trace_table import KEY, trace_table
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,17 @@ def test_traces_carry_their_efficiency(run: Run) -> None:
     assert first.loc[2, ["first_correct", "overthought"]].tolist() == [64, 1]
     assert np.isnan(first.loc[2, "settled"])
     assert np.isnan(first.loc[5, "first_correct"])
+
+
+def test_the_table_of_traces_is_the_same_without_texts(run: Run) -> None:
+    table = trace_table(run.stored)
+    assert "text" not in table
+    traces = run.traces.sort_values(KEY, ignore_index=True)
+    shared = [name for name in table if name in traces]
+    assert {"length", "finished", "settled", "wasted_tokens"} <= set(shared)
+    pd.testing.assert_frame_equal(table[shared], traces[shared], check_dtype=False)
+    own = run.scores[run.scores["budget"].isna()].sort_values(KEY, ignore_index=True)
+    assert table["outcome"].tolist() == own["outcome"].tolist()
 
 
 def test_tables_curve_and_plot_agree(run: Run) -> None:

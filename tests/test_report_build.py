@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from reghar.cli import report as command
@@ -203,12 +204,18 @@ def test_grader_failures_widen_the_curve_upwards(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_run_is_reported_and_marked(tmp_path: Path) -> None:
-    built = build_report(write_run(tmp_path, skip=3), frontier="Qwen3-4B", replicates=100)
+    run = write_run(tmp_path, skip=3)
+    built = build_report(run, frontier="Qwen3-4B", replicates=100)
     assert not built.complete
     assert built.tasks["aime24"].missing > 0
     assert sum(built.tasks["aime24"].outcomes["missing"]) == built.tasks["aime24"].missing
     assert built.tasks["amc23"].missing == 0
-    write_report(built, tmp_path)
+    write_report(built, run, tmp_path)
+    traces = pd.read_parquet(tmp_path / "traces.parquet")
+    assert len(traces) == sum(PROBLEMS.values()) * SAMPLES
+    lost = traces["flips"].isna()
+    assert 0 < lost.sum() <= 3
+    assert traces.loc[lost, ["first_correct", "settled", "wasted_tokens"]].isna().all(axis=None)
     assert "INCOMPLETE" in (tmp_path / "report.md").read_text(encoding="utf-8").splitlines()[2]
 
 

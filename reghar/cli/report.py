@@ -101,7 +101,7 @@ def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> 
     from reghar.report.write import write_figures, write_report
 
     folder = arguments.out or run.path
-    page = write_report(built, folder)
+    page = write_report(built, run, folder)
     files = write_figures(built, run, folder) if arguments.figures else []
     if arguments.figures or run.settings:
         files += write_control_figures(built, run, folder)

@@ -16,6 +16,7 @@ from reghar.report.ranking import Ranking, ranking_markdown
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, Report
 from reghar.store import StoredRun
 from reghar.store.parts import write_aside
+from reghar.trace_table import trace_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +28,12 @@ RANKING_SCHEMA = "reghar.ranking/1"
 """Schema of the `report.json` of several runs."""
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """Writes `report.json`, `report.md`, `curves.png` and `curves.svg`; returns the path of `report.md`."""
+def write_report(report: Report, run: StoredRun, folder: Path) -> Path:
+    """Writes `report.json`, `report.md`, `traces.parquet` (see `reghar.trace_table`), `curves.png` and
+    `curves.svg`; returns the path of `report.md`."""
     _write_text(folder / "report.json", report.to_json())
     figures.save(_curve_panels(report, "linear"), folder / "curves")
+    write_aside(folder / "traces.parquet", lambda file: trace_table(run).to_parquet(file, index=False))
     page = folder / "report.md"
     _write_text(page, markdown(report))
     return page
