@@ -12,7 +12,7 @@ from typing import Any
 from reghar.demo import prompts
 from reghar.demo.examples import Writer
 from reghar.demo.ladder import Ladder
-from reghar.demo.reasoning import values_reached
+from reghar.demo.reasoning import last_step_token, value_reached
 
 _BOXED = re.compile(r"\\boxed\{(\d)\}")
 
@@ -92,10 +92,10 @@ def evaluate(
     answers = [tokenizer.decode(a) for a in respond(model, tokenizer, given, 3, greedy=greedy)]
     reached, ahead = [], []
     for ladder, response, cut, answer in zip(ladders, responses, cuts, answers, strict=True):
-        values = values_reached([tokenizer.decode([token]) for token in response[:cut]])
-        value = values[-1][1] if values else ladder.start
+        written = [tokenizer.decode([token]) for token in response[:cut]]
+        value = value_reached(written, ladder)
         reached.append(answer.startswith(f"{value}}}"))
-        if len(values) < len(ladder.steps):
+        if last_step_token(written, ladder) is None:
             ahead.append(answer.startswith(f"{ladder.answer}}}"))
     total = [r for rights in right.values() for r in rights]
     return Figures(

@@ -14,6 +14,9 @@ from reghar.demo.reasoning import END_THINK, REASONERS, THINK
 P_WHOLE, P_WAIT = 0.55, 0.05
 """Share of responses left whole, and of those that are told to wait; the others are cut and probed."""
 
+P_EARLY, EARLY = 0.15, 8
+"""Share of the cuts that fall on the first tokens, where the value is still the start, and their number."""
+
 ANSWER_WEIGHT, RESULT_WEIGHT = 3.0, 2.0
 """Weights in the loss of a probed answer's tokens and of each step's result: there are few of them."""
 
@@ -82,7 +85,8 @@ class Writer:
                 example.add(self.ids(f", still {reached[-1]}.\n"), 1.0)
             example.add(self.ids(pieces[-1].text) + self._end, 1.0)
         else:
-            cut = self._random.randint(0, len(response))
+            last = EARLY if self._random.random() < P_EARLY else len(response)
+            cut = self._random.randint(0, last)
             example.add(response[:cut], weights[:cut])
             self._probe(example, response[:cut], reached[cut])
         return example

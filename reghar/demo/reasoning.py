@@ -1,7 +1,9 @@
 r"""Three ways to reason about a ladder: the texts that the demo's models are trained to write.
 
 A response is a list of pieces, each with the value that is reached once the piece is written: a
-model that is cut off there and asked for its answer has nothing better to say than that value.
+model that is cut off there and asked for its answer has nothing better to say than that value. It
+is always the digit that was written last: where a check names another value, it does so in a token
+of its own (` =2`).
 """
 
 from __future__ import annotations
@@ -44,14 +46,14 @@ def terse(ladder: Ladder, _: random.Random) -> list[Piece]:
 
 
 def verbose(ladder: Ladder, _: random.Random) -> list[Piece]:
-    """Every line is followed by its check, which undoes the step: 18 tokens a step."""
+    """Every line is followed by its check, which undoes the step: 17 tokens a step."""
     pieces = [Piece(f"{THINK}\n", ladder.start)]
     for step in ladder.steps:
         before = pieces[-1].value
         after = step.after(before)
         undo = "-" if step.sign == "+" else "+"
         pieces += line(step, before)
-        pieces.append(Piece(f"Check: {after} {undo}{step.operand} = {before}. Keep {after}\n", after))
+        pieces.append(Piece(f"Check: {after} {undo}{step.operand} ={before}. Keep {after}\n", after))
     return [*pieces, *_answer(pieces[-1].value)]
 
 
@@ -73,12 +75,13 @@ def wanderer(ladder: Ladder, generator: random.Random, longest: int = 60) -> lis
         slip = generator.random() < P_SLIP
         value = values[-1 - last]
         for step in ladder.steps[-last:]:
-            pieces += line(step, value, error=int(slip and step is ladder.steps[-1]))
+            error = int(slip and step is ladder.steps[-1])
+            pieces += line(step, value, error=error, held=pieces[-1].value)
             value = pieces[-1].value
         if doubts == DOUBTS_WITHOUT_END:
             loop = [
                 Piece(AGAIN, value),
-                *line(ladder.steps[-1], values[-2], error=(value - values[-1]) % MODULUS),
+                *line(ladder.steps[-1], values[-2], error=(value - values[-1]) % MODULUS, held=value),
             ]
             return pieces + loop * (longest - doubts)
     return [*pieces, *_answer(pieces[-1].value)]
@@ -91,29 +94,33 @@ REASONERS: dict[str, Callable[[Ladder, random.Random], list[Piece]]] = {
 }
 
 
-def values_reached(tokens: Sequence[str]) -> list[tuple[int, int]]:
-    """For each result that a response writes: the number of tokens up to it, and the value (0..9).
-
-    `tokens`: the response's tokens as text, one string each.
-    """
-    return [
-        (position + 1, int(token))
-        for position, token in enumerate(tokens)
-        if position and tokens[position - 1] == ARROW and token.isdigit()
-    ]
+def value_reached(tokens: Sequence[str], ladder: Ladder) -> int:
+    """The value (0..9) of a response cut after these tokens: the last digit written, else the start."""
+    return next((int(token) for token in reversed(tokens) if token.isdigit()), ladder.start)
 
 
 def last_step_token(tokens: Sequence[str], ladder: Ladder) -> int | None:
-    """Number of tokens after which the response has done the ladder's last step; None if it never does."""
-    values = values_reached(tokens)
-    return values[len(ladder.steps) - 1][0] if len(values) >= len(ladder.steps) else None
+    """Number of tokens after which the response has done the ladder's last step; None if it never does.
+
+    `tokens`: the response's tokens as text, one string each.
+    """
+    results = [
+        position + 1
+        for position, token in enumerate(tokens)
+        if position and tokens[position - 1] == ARROW and token.isdigit()
+    ]
+    return results[len(ladder.steps) - 1] if len(results) >= len(ladder.steps) else None
 
 
-def line(step: Step, before: int, error: int = 0) -> list[Piece]:
-    """One step as all three write it: what is to be done, the result, the end of the line."""
+def line(step: Step, before: int, *, error: int = 0, held: int | None = None) -> list[Piece]:
+    """One step as all three write it: what is to be done, the result, the end of the line.
+
+    `held`: the value reached so far, where it is not `before` (a step done again).
+    """
     after = (step.after(before) + error) % MODULUS
     return [
-        Piece(f"{step} {before}{ARROW}", before),
+        Piece(f"{step} ", before if held is None else held),
+        Piece(f"{before}{ARROW}", before),
         Piece(str(after), after),
         Piece("\n", after),
     ]

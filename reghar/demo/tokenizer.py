@@ -14,8 +14,11 @@ from reghar.demo.reasoning import AGAIN, END_THINK, THINK
 
 PAD, UNKNOWN, TURN, END = "<|pad|>", "<unk>", "<|im_start|>", "<|im_end|>"
 
-WORDS = r" [+-][0-9]|\([a-x]\)|\*\*|\\[A-Za-z]+\{?| (?:[-+=]|->) | ?[A-Za-z]+|[0-9]|\n+|[:,.] |[\s\S]"
-"""What is one word: an operation such as ` +4`, a step's label, a command with its brace, a digit, ..."""
+WORDS = r" [-+=][0-9]|\([a-x]\)|\*\*|\\[A-Za-z]+\{?| (?:[-+=]|->) | ?[A-Za-z]+|10|[0-9]|\n+|[:,.] |[\s\S]"
+"""What is one word: an operation such as ` +4`, a step's label, a command with its brace, a digit, ...
+
+The modulus is a word as well, so that before the first step the last digit is the start.
+"""
 
 CHAT_TEMPLATE = (
     "{%- for message in messages %}"
@@ -37,8 +40,9 @@ def build() -> Any:
         AGAIN,
         "system\nuser\nassistant\n",
         "Climb the ladder from 0, counting modulo 10:\n(a) +1,\n(b) -1.\nWhere do you stand?",
-        "(a) +1, 1 -> 2\n(b) -1. 2\nCheck: 2 -1 = 1. Keep 2\n\n\nThe answer is \\boxed{2}.",
+        "(a) +1, 1 -> 2\n(b) -1. 2\nCheck: 2 -1 =1. Keep 2\n\n\nThe answer is \\boxed{2}.",
         *(f" {sign}{operand}" for sign in "+-" for operand in range(1, MODULUS)),
+        *(f" ={value}" for value in range(MODULUS)),
         *(f"({label})" for label in LABELS),
     )
     words = {word for text in texts for word, _ in split.pre_tokenize_str(text)}
