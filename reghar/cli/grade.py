@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from reghar.cli.options import add_include_path
 from reghar.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,14 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="TEXT",
         help="text of option A; again for B, C, ...",
     )
-    parser.add_argument(
-        "--include-path",
-        "--include_path",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder with task files of your own; may be repeated",
-    )
+    add_include_path(parser)
     parser.add_argument("--jsonl", action="store_true", help="read JSON lines from standard input")
     parser.set_defaults(handler=_grade)
 

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reghar.cli.options import add_include_path
+
 if TYPE_CHECKING:
     from reghar.tasks import Task
 
@@ -23,14 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     for action, handler in ((listing, _list), (show, _show), (path, _path)):
         action.set_defaults(handler=handler)
     for action in (listing, show):
-        action.add_argument(
-            "--include-path",
-            "--include_path",
-            action="append",
-            default=[],
-            metavar="DIR",
-            help="folder with task files of your own; may be repeated",
-        )
+        add_include_path(action)
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -124,6 +124,6 @@ function problemList() {
     el("div", { class: "scroll" }, el("table", { class: "problems" },
       el("thead", {}, el("tr", {}, head.map(([label, sort]) => el("th", {}, sort ? el("a", { href: moved({ sort }), "aria-current": (place.sort || "gap") === sort ? "true" : null }, label) : label)))),
       el("tbody", {}, rows))),
-    el("p", { class: "hint" }, problems.length === 0 ? "No problem passes the filter." : `${problems.length} problems${problems.length > MOST_ROWS ? `, the first ${MOST_ROWS} shown: search for others` : ""}. Gap: area between ${index.runs[place.run].tasks[place.task].report.frontier ? "the task's frontier" : "100%"} and this problem's own curve.`),
+    el("p", { class: "hint" }, problems.length === 0 ? "No problem passes the filter." : `${problems.length} ${problems.length === 1 ? "problem" : "problems"}${problems.length > MOST_ROWS ? `, the first ${MOST_ROWS} shown: search for others` : ""}. Gap: area between ${index.runs[place.run].tasks[place.task].report.frontier ? "the task's frontier" : "100%"} and this problem's own curve.`),
   ];
 }
