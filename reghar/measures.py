@@ -18,7 +18,7 @@ from reghar.curves import Curve, curve_of, problem_means, stored_traces
 from reghar.estimates import Columns, Reference, figures_of
 from reghar.frontiers import TaskFrontier
 from reghar.metrics import LEVELS, RegResult
-from reghar.outcomes import OUTCOMES, TaskOutcomes
+from reghar.outcomes import OUTCOMES, Outcome, TaskOutcomes
 from reghar.stats import REPLICATES, Expansion
 
 Array = NDArray[np.float64]
@@ -145,6 +145,8 @@ def task_measures(
         if reading is None:
             notes.append("no reading as wasted tokens: the curve or the frontier falls somewhere")
     notes.extend(columns.notes(curve, frontier))
+    full = {name: counts[0] for name, counts in _counts(outcomes.full[..., None]).items()}
+    notes.extend(_unboxed(full))
     order = {name: position for position, name in enumerate(MEASURES)}
     return TaskMeasures(
         task=outcomes.task,
@@ -153,7 +155,7 @@ def task_measures(
         high=high,
         frontier=None if reference is None else reference.accuracy,
         outcomes=_counts(outcomes.outcome),
-        full_outcomes={name: counts[0] for name, counts in _counts(outcomes.full[..., None]).items()},
+        full_outcomes=full,
         measures=tuple(sorted(measures, key=lambda measure: order[measure.name])),
         reg=reg,
         replicates=replicated,
@@ -269,6 +271,17 @@ def _counts(outcome: NDArray[np.int8]) -> dict[str, list[int]]:
         str(name): [int(count) for count in (outcome == code).sum(axis=(0, 1))]
         for code, name in enumerate(OUTCOMES)
     }
+
+
+def _unboxed(full: Mapping[str, int]) -> list[str]:
+    """Said where most whole responses answer nothing: a curve that falls at its end then misleads."""
+    silent, total = full[Outcome.NO_ANSWER], sum(full.values())
+    if 2 * silent <= total:
+        return []
+    return [
+        f"{silent} of {total} whole responses have no boxed answer; they count as wrong, also at every "
+        "budget that such a response never reached"
+    ]
 
 
 def _finite(value: float) -> float | None:

@@ -14,7 +14,7 @@ from reghar.errors import InputError
 from reghar.frontiers import TaskFrontier, load_frontier
 from reghar.measures import MEASURES, average_measures, difference, task_measures
 from reghar.metrics import reg
-from reghar.outcomes import MISSING
+from reghar.outcomes import MISSING, OUTCOMES, Outcome
 
 BUDGETS = [0, 256, 512, 1024, 2048]
 FRONTIER = TaskFrontier(budgets=tuple(BUDGETS), accuracy=(0.1, 0.4, 0.6, 0.8, 0.8), samples=4, problems=20)
@@ -69,6 +69,18 @@ def test_settings_must_be_budgets() -> None:
     assert chosen.measure("scaling").value is None
     with pytest.raises(InputError, match="setting 100 is no budget"):
         task_measures(replace(outcomes, settings=(100,)), None)
+
+
+def test_a_model_that_never_boxes_its_answer_is_said_to() -> None:
+    outcomes = random_outcomes(6, 2, BUDGETS)
+    silent = OUTCOMES.index(Outcome.NO_ANSWER)
+    full = outcomes.full.copy()
+    full.flat[:7] = silent
+    measured = task_measures(replace(outcomes, full=full), None, replicates=50)
+    assert any("7 of 12 whole responses have no boxed answer" in note for note in measured.notes)
+    full.flat[6] = 0
+    measured = task_measures(replace(outcomes, full=full), None, replicates=50)
+    assert not any("boxed" in note for note in measured.notes)
 
 
 def test_without_thinking_blocks_the_response_counts() -> None:

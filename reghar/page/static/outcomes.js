@@ -15,6 +15,7 @@ function legend() {
   return el("p", { class: "legend" },
     [...OUTCOMES.slice(0, 4), "grader_timeout"].map((outcome) => el("span", {}, el("i", { class: `swatch ${outcome}` }), sayOutcome(outcome))),
     el("span", {}, el("i", { class: "mark ended" }), "thinking ended"),
+    el("span", {}, el("i", { class: "mark length" }), "response ended"),
     el("span", {}, el("i", { class: "mark settled" }), "settled: right from here on"),
     el("span", {}, el("i", { class: "swatch correct after" }), "pale: trace already finished"));
 }
