@@ -105,7 +105,8 @@ class Run:
                 from matplotlib.figure import Figure
 
                 axes = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT)).subplots()
-            figures.curve(axes, record, best, label=figures.model_label(self.stored.model), scale=scale)
+            label, counts = figures.model_label(self.stored.model), self.stored.protocol["budget_counts"]
+            figures.curve(axes, record, best, label=label, scale=scale, counts=counts)
         return axes
 
     def _frontier(self, task: str, name: str) -> TaskFrontier:

@@ -42,8 +42,9 @@ def problem_means(values: NDArray[np.float64], stored: NDArray[np.bool_]) -> NDA
     """
     some = stored.any(axis=1)
     values, stored = values[some], stored[some]
-    weights = stored / stored.sum(axis=1, keepdims=True)
-    means: NDArray[np.float64] = np.einsum("pn,pn...->p...", weights, values)
+    # Sums first: of rights and wrongs they are whole numbers, the same in any order.
+    sums: NDArray[np.float64] = np.einsum("pn,pn...->p...", stored.astype(np.float64), values)
+    means: NDArray[np.float64] = sums / stored.sum(axis=1).reshape(-1, *[1] * (sums.ndim - 1))
     return means
 
 

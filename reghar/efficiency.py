@@ -1,7 +1,7 @@
 """How efficiently each trace reached its answer, from the probes alone (SPEC 9).
 
 A trace is right or wrong at every budget of the grid; "the end" is the grid's last budget. Figures
-that do not exist are NaN. Length |y| is in response tokens.
+that do not exist are NaN. Length |y| is in response tokens, or in those that the budgets count.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def efficiency_of(outcomes: TaskOutcomes) -> Efficiency:
     """The per-trace figures of a task; a trace that is not stored at every budget is NaN."""
     right = outcomes.correct > 0
     budgets = outcomes.budgets.astype(np.float64)
-    length = outcomes.length.astype(np.float64)
+    length = outcomes.counted.astype(np.float64)
     stored = stored_traces(outcomes)
     first, settled = first_correct(right, budgets), settled_budget(right, budgets)
     some = np.where(length > 0, length, np.nan)

@@ -11,6 +11,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.protocol import BudgetCounts
+
 
 class Outcome(StrEnum):
     """The verdict on one answer. Only `correct` counts as 1 in a curve; all are counted and shown."""
@@ -57,9 +59,16 @@ class TaskOutcomes:
     """Shape (P, n): the trace has a thinking block (opened in the prompt or by the model)."""
     thinking_closed: NDArray[np.bool_]
     """Shape (P, n): that block was closed."""
+    budget_counts: BudgetCounts = "response"
+    """Which tokens the budgets count."""
     settings: tuple[int, ...] | None = None
     """The budgets that are the settings of s1's budget forcing (SPEC 5), as the run names them; None for
     the powers of two from 256 on that the grid holds."""
+
+    @property
+    def counted(self) -> NDArray[np.int64]:
+        """Shape (P, n): the tokens of every trace that the budgets count."""
+        return self.length if self.budget_counts == "response" else self.thinking_length
 
     @property
     def complete(self) -> bool:

@@ -58,14 +58,15 @@ def rejection(length: NDArray[np.int64], correct: Array, limits: Sequence[int]) 
     by_problem = np.where(some, right / np.maximum(count, 1), np.nan)
     held = some.sum(axis=0)
     share = accepted.mean(axis=(0, 1))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         tries = 1 / share
+        spent = tries * np.minimum(length[:, :, None], bounds).mean(axis=(0, 1))
     return Rejection(
         limits=bounds,
         accuracy=np.where(held > 0, np.where(some, by_problem, 0).sum(axis=0) / np.maximum(held, 1), np.nan),
         coverage=some.mean(axis=0),
         tries=tries,
-        tokens=tries * np.minimum(length[:, :, None], bounds).mean(axis=(0, 1)),
+        tokens=spent,
         by_problem=by_problem,
     )
 

@@ -33,7 +33,8 @@ def stored_scaling(
     result: dict[str, Any] = {"model": run.model, "digest": run.digest, "seed": seed, "tasks": {}}
     with GraderPool() as pool:
         for task in run.tasks:
-            outcomes, counted = run.outcomes(task), run.counted(task)
+            outcomes = run.outcomes(task)
+            counted = outcomes.counted
             one: dict[str, Any] = {"notes": []}
             if limits is not None:
                 one["rejection"] = _rejection_rows(
@@ -98,9 +99,21 @@ def _intervals(means: Array, seed: int, task: str, *, ratio: bool) -> tuple[Arra
     if ratio:
         half = draws.shape[1] // 2
         top, bottom = draws[:, :half], draws[:, half:]
-        # Without a covered problem a replicate has no accuracy; it then widens the interval downwards.
-        draws = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), 0.0)
+        covered = (means[:, half:] > 0).sum(axis=0)
+        draws = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
+        ends = [_end_of(draws[:, k], int(covered[k])) for k in range(half)]
+        low, high = np.array(ends).T
+        return low, high
     return stats.interval(draws, stats.problem_expansion(len(means)))
+
+
+def _end_of(draws: Array, covered: int) -> tuple[float, float]:
+    """Interval of an accuracy over covered problems; NaN where fewer than 2 are. A replicate that drew
+    none of them has no accuracy and is left out."""
+    if covered < 2:
+        return np.nan, np.nan
+    low, high = stats.interval(draws[~np.isnan(draws)], stats.problem_expansion(covered))
+    return float(low), float(high)
 
 
 def _finite(value: float) -> float | None:

@@ -38,7 +38,7 @@ def answer_groups(run: StoredRun, task: str, pool: GraderPool) -> NDArray[np.int
     scores = run.scores[run.scores["task"] == task]
     group = np.full(len(scores), ABSTAINS, dtype=np.int64)
     codes = scores["outcome"].to_numpy(str)
-    answers = scores["answer"].fillna("").to_numpy(str)
+    answers = scores["answer"].fillna("").to_numpy(object)
     group[codes == str(Outcome.CORRECT)] = RIGHT
     open_ = ~np.isin(codes, [str(one) for one in (*_SILENT, Outcome.CORRECT)])
     owners = scores["problem"].to_numpy(str)

@@ -18,8 +18,9 @@ from reghar.trace_table import KEY, trace_table
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    write_run(tmp_path_factory.mktemp("runs") / "run", problems=2)
-    return reghar.load(tmp_path_factory.getbasetemp() / "runs0" / "run")
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    write_run(folder, problems=2)
+    return reghar.load(folder)
 
 
 def test_traces_carry_their_efficiency(run: Run) -> None:

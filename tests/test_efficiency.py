@@ -45,6 +45,13 @@ def test_by_hand(name: str) -> None:
     np.testing.assert_allclose([values[0, 0] for values in got], expected)
 
 
+def test_budgets_of_thinking_tokens_are_compared_with_thinking_tokens() -> None:
+    outcomes = outcomes_of([[[0, 1, 1, 1]]], BUDGETS, lengths=[[4000]])
+    thinking = replace(outcomes, thinking_length=np.array([[100]]), budget_counts="thinking")
+    assert efficiency_of(thinking).wasted_tokens[0, 0] == max(0, 100 - BUDGETS[1])
+    assert efficiency_of(outcomes).wasted_tokens[0, 0] == 4000 - BUDGETS[1]
+
+
 def test_traces_that_are_not_stored_are_nan() -> None:
     outcomes = outcomes_of([[[1, 1, 1, 1], [1, 1, 1, 1]]], BUDGETS)
     torn = replace(outcomes, full=np.array([[MISSING, 0]], dtype=np.int8))

@@ -172,6 +172,15 @@ def test_tokens_to_reach() -> None:
     np.testing.assert_allclose(both, [50, 300])
 
 
+def test_a_plateau_of_equal_means_is_flat_whatever_the_order_of_problems() -> None:
+    budgets = [0, 1024, 2048, 4096]
+    below = np.nextafter(0.5, 0)
+    assert metrics.tokens_to_reach(budgets, [0, below, 0.5, 0.6], 0.5) == 1024
+    assert metrics.wasted_tokens(budgets, [0, 0.5, below, 0.6], [0, 0.7, 0.7, 0.7]) == pytest.approx(
+        float(metrics.area(budgets, [0, 0.2, 0.2, 0.1]))
+    )
+
+
 def test_the_top_is_taken_up_to_the_last_budget() -> None:
     assert metrics.frontier_top([0, 100, 200], [0, 0.6, 0.5], 200) == 0.6
     assert metrics.frontier_top([0, 100, 200], [0, 0.6, 0.9], 150) == pytest.approx(0.75)

@@ -172,6 +172,19 @@ def test_a_report_alone_is_not_paired_and_says_so(
     assert checked(tmp_path / "report.json", "--baseline", runs["second"]) == 0
 
 
+def test_a_report_is_not_judged_by_another_frontier_or_interval(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(runs["first"] / "report.json", tmp_path / "report.json")
+    file = frontier_file(tmp_path / "made-up.json", 0.9)
+    assert checked(tmp_path / "report.json", "--frontier", file, "--max-reg", 100) == 2
+    assert "write it again with `reghar report RUN --frontier" in capsys.readouterr().err
+    assert checked(tmp_path / "report.json", "--frontier", "no-such", "--max-reg", 100) == 2
+    assert "no-such" in capsys.readouterr().err
+    assert checked(runs["second"], "--baseline", tmp_path / "report.json", "--interval", "samples") == 2
+    assert "give --interval problems" in capsys.readouterr().err
+
+
 def test_unpaired_difference_by_hand() -> None:
     def figure(value: float, low: float, high: float) -> Measure:
         return Measure(name="reg", value=value, unit="tokens", higher_is_better=False, low=low, high=high)

@@ -257,6 +257,31 @@ def test_ranking_is_by_reg_and_puts_incomplete_runs_last() -> None:
     assert "−10.0" in page
 
 
+def test_without_reg_over_all_tasks_the_area_ranks() -> None:
+    """A frontier of some tasks only gives no average REG."""
+
+    def partly(model: str, area: float) -> Report:
+        content = json.loads(make_report(model=model).to_json())
+        task = content["tasks"]["aime24"]
+        other = {**task, "frontier": None, "measures": [_measure("area", area, better=True)]}
+        content["tasks"]["gsm8k"] = other
+        content["average"]["measures"] = [_measure("area", area, better=True)]
+        return Report.parse(content, origin="test")
+
+    ranked = rank([partly("a-worse", 10.0), partly("z-better", 900.0)])
+    assert ranked.measure == "area"
+    assert [report.model for report in ranked.reports] == ["z-better", "a-worse"]
+    assert "By area under the curve" in ranking_markdown(ranked)
+
+
+def test_two_frontiers_of_one_name_are_told_apart() -> None:
+    report = make_report()
+    assert report.frontier is not None
+    own = report.frontier.model_copy(update={"sha256": "a" * 64})
+    with pytest.raises(InputError, match=r"Qwen3-4B \(points unknown\), .* Qwen3-4B \(points aaaaaaaa\)"):
+        rank([report, report.model_copy(update={"frontier": own})])
+
+
 def test_unequal_protocols_or_frontiers_are_not_ranked() -> None:
     report = make_report()
     other = report.model_copy(update={"digest": "e" * 64, "protocol": {**report.protocol, "budgets": [0, 1]}})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reghar.curves import problem_means, stored_traces
 from reghar.outcomes import MISSING, TaskOutcomes
 from reghar.report import figures, style
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord
@@ -106,7 +107,10 @@ def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> Non
     assert image.shape == (5, len(BUDGETS))
     means = image.mean(axis=1)
     assert (np.diff(means) <= 0).all()
-    assert np.isclose(image.mean(), 100 * outcomes.correct.mean())
+    # A trace that is not stored whole counts nowhere, neither as right nor as wrong.
+    stored = stored_traces(outcomes)
+    assert not stored.all()
+    assert np.isclose(image.mean(), 100 * problem_means(outcomes.correct, stored).mean())
 
 
 def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from reghar.grading import GraderPool
 from reghar.scaling import ABSTAINS, RIGHT, majority, rejection
 from reghar.settings_file import measure_settings, read_settings
 from reghar.store import load_run
+from reghar.stored_scaling import _rejection_rows
 from reghar.votes import answer_groups
 
 HEADER = "setting,min_tokens,max_tokens,tokens,accuracy\n"
@@ -170,6 +171,15 @@ def test_a_vote_of_some_is_near_the_mean_over_all_subsets() -> None:
     again = majority(groups, length, np.array([100]), [3], seed=1)
     assert again.accuracy.tolist() == result.accuracy.tolist()
     assert result.tokens.tolist() == [[30]]
+
+
+def test_an_accuracy_over_fewer_than_two_problems_has_no_interval() -> None:
+    length = np.array([[50, 50], [500, 500], [900, 900]])
+    result = rejection(length, np.ones((3, 2)), [0, 100, 600, 1000])
+    rows = _rejection_rows(result, 0, "t")
+    assert [row["accuracy"] for row in rows] == [None, 1.0, 1.0, 1.0]
+    assert [(row["low"], row["high"]) for row in rows] == [(None, None), (None, None), (1.0, 1.0), (1.0, 1.0)]
+    assert rows[0]["tokens"] is None
 
 
 def test_more_votes_than_samples_are_refused() -> None:

@@ -117,7 +117,8 @@ def _draw(points: Points, l_min: int, stem: Path) -> None:
     from reghar.report import figures
     from reghar.selection import selection_errors
 
-    errors = selection_errors(*points, l_min=l_min)
+    inner = sum(budget >= l_min for budget in points[0][1:-1])
+    errors = selection_errors(*points, up_to_n=max(1, min(10, inner)), l_min=l_min)
     for file in figures.save([("", partial(figures.selection_errors, errors=errors))], stem):
         sys.stdout.write(f"{file}\n")
 

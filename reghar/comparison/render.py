@@ -153,6 +153,9 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "corrected for the number of comparisons. Detectable: the smallest true difference found with "
         "80% power at 5%."
     )
+    balanced = any(cell.measure == BALANCED_LENGTH for cell in comparison.cells)
+    if balanced and comparison.bootstrap.interval == "samples":
+        yield "Balanced lengths are means over problems: their differences draw whole problems."
     if comparison.frontier is not None:
         yield f"REG against the frontier of {comparison.frontier}; its change in % of the baseline's."
     yield from comparison.notes

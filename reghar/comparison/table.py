@@ -12,6 +12,7 @@ from reghar.comparison.measured import (
     MeasuredSide,
     measure_side,
     paired,
+    same_grid,
     shared_reference,
     side_outcomes,
 )
@@ -121,6 +122,8 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
     for name in SHOWN:
         value = ours[name].value if name in ours else None
         base = theirs[name].value if name in theirs else None
+        # The area between a curve and its frontier is another measure on another grid (SPEC 3).
+        judged = against and (name != "reg" or same_grid(side.of(of), baseline.of(of)))
         yield Cell(
             task=task,
             side=side.label,
@@ -128,8 +131,8 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
             unit=MEASURES[name][0],
             higher_is_better=MEASURES[name][1],
             value=value,
-            change=relative_change(value, base) if against else None,
-            difference=paired(name, side, baseline, of) if against else None,
+            change=relative_change(value, base) if judged else None,
+            difference=paired(name, side, baseline, of) if judged else None,
         )
 
 
@@ -158,5 +161,7 @@ def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, Meas
     told: list[str] = []
     for side_measured in measured.values():
         for task_measured in side_measured.tasks:
-            told += [f"{task_measured.task}: {note}" for note in task_measured.notes if "interval" in note]
+            grid = () if task_measured.reg is None else task_measured.reg.notes
+            told += [f"{task_measured.task}: {note}" for note in grid]
+            told += [f"{task_measured.task}: {note}" for note in task_measured.notes if "intervals" in note]
     yield from dict.fromkeys(told)

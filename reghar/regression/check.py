@@ -9,10 +9,12 @@ from typing import Any
 from reghar.comparison.measured import Bootstrap, shared_reference
 from reghar.comparison.sides import require_equal_protocols, shared_problems
 from reghar.errors import InputError
+from reghar.frontiers import load_frontier
 from reghar.regression.gates import Gate
 from reghar.regression.judge import Verdict, judge
-from reghar.regression.sources import Given, Reported, Source
+from reghar.regression.sources import Given, Reported, Sampled, Source
 from reghar.report.reference import Reference
+from reghar.report.schema import frontier_identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,9 @@ def check(
     if baseline is not None:
         notes += _require_comparable(candidate, baseline, gates, allowed)
     given = [one for one in (baseline, candidate) if one is not None]
+    bootstrap = bootstrap or Bootstrap()
+    for one in given:
+        _require_as_reported(one, frontier, bootstrap)
     sides = [one.side for one in given if one.side is not None]
     reference, problems = Reference(), {}
     if sides:
@@ -63,7 +68,7 @@ def check(
         reference = shared_reference(sides, sides[0], frontier)
         _require_whole(problems, [one.protocol for one in given])
         notes += reference.notes
-    sources = [one.source(problems, reference, bootstrap or Bootstrap()) for one in given]
+    sources = [one.source(problems, reference, bootstrap) for one in given]
     ours, theirs = sources[-1], sources[0] if baseline is not None else None
     same = theirs is not None and ours.label == theirs.label
     names = [candidate.name if same else ours.label]
@@ -98,6 +103,27 @@ def _require_comparable(
     return notes
 
 
+def _require_as_reported(given: Given, frontier: str | None, bootstrap: Bootstrap) -> None:
+    """A report's figures stand: another frontier or another kind of interval would need its samples."""
+    report = given.report
+    if report is None:
+        return
+    if report.interval.kind != bootstrap.interval:
+        raise InputError(
+            f"the intervals in {given.name} are over {report.interval.kind}, asked for are intervals over "
+            f"{bootstrap.interval}: give --interval {report.interval.kind}, or the run's folder"
+        )
+    if frontier in (None, "auto", "none"):
+        return
+    known, wanted = report.frontier, load_frontier(str(frontier))
+    if known is None or known.sha256 != wanted.sha256:
+        has = "no frontier" if known is None else f"the frontier {frontier_identity(known)}"
+        raise InputError(
+            f"{given.name} was written against {has}, not against {frontier}: write it again with "
+            f"`reghar report RUN --frontier {frontier}`, or give the run's folder"
+        )
+
+
 def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Mapping[str, Any]]) -> None:
     """A gate judges whole tasks: a difference in problems that was allowed leaves too little of them."""
     for protocol in protocols:
@@ -107,10 +133,19 @@ def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[
 
 
 def _notes(sources: Sequence[Source], *, paired: bool) -> list[str]:
+    sampled = [source for source in sources if isinstance(source, Sampled)]
+    grids = [
+        f"{task.task}: {note}"
+        for source in sampled
+        for task in source.measured().tasks
+        for note in (() if task.reg is None else task.reg.notes)
+    ]
+    notes = list(dict.fromkeys(grids))
     reports = [source.label for source in sources if isinstance(source, Reported)]
     if not (paired and reports):
-        return []
+        return notes
     return [
+        *notes,
         f"only the report of {' and of '.join(reports)} is at hand, not its samples: the test is not paired "
-        "by problem and finds less; give the run's folder to pair"
+        "by problem and finds less; give the run's folder to pair",
     ]

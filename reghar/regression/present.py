@@ -96,7 +96,7 @@ def _chart(check: Check) -> Iterator[str]:
     budgets = [budget for budget, _ in next(iter(check.curves.values()))]
     yield "```mermaid"
     yield "xychart-beta"
-    yield '  x-axis "Budget (response tokens), not to scale" [' + ", ".join(f'"{b}"' for b in budgets) + "]"
+    yield '  x-axis "Budget (tokens), not to scale" [' + ", ".join(f'"{b}"' for b in budgets) + "]"
     yield '  y-axis "Accuracy (%)" 0 --> 100'
     for points in check.curves.values():
         yield "  line [" + ", ".join(f"{100 * accuracy:.1f}" for _, accuracy in points) + "]"

@@ -16,7 +16,7 @@ from reghar.measures import Measure
 from reghar.outcomes import TaskOutcomes
 from reghar.regression.gates import Gate
 from reghar.report.reference import Reference
-from reghar.report.schema import MeasureRecord, Report
+from reghar.report.schema import MeasureRecord, Report, frontier_identity
 from reghar.report.text import model_name
 
 Points = tuple[tuple[int, float], ...]
@@ -36,8 +36,8 @@ class Sampled:
 
     @property
     def frontier(self) -> str | None:
-        """Name of the frontier that REG is measured against."""
-        return None if self.reference.record is None else self.reference.record.name
+        """The frontier that REG is measured against, told from others by its points."""
+        return None if self.reference.record is None else frontier_identity(self.reference.record)
 
     def measured(self, budget: int | None = None) -> MeasuredSide:
         """All measures; with a budget, as if it were the run's last one (its accuracy is at L_max)."""
@@ -72,8 +72,8 @@ class Reported:
 
     @property
     def frontier(self) -> str | None:
-        """Name of the frontier that REG was measured against."""
-        return None if self.report.frontier is None else self.report.frontier.name
+        """See `Sampled.frontier`."""
+        return None if self.report.frontier is None else frontier_identity(self.report.frontier)
 
     def figure(self, gate: Gate) -> Measure | None:
         """See `Sampled.figure`."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+from reghar.protocol import BudgetCounts
 from reghar.report import style
 
 if TYPE_CHECKING:
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
 Scale = Literal["linear", "log2"]
 
-_BUDGET = "Budget (response tokens)"
+
+def budget_label(counts: BudgetCounts) -> str:
+    """The title of a budget axis: what is counted."""
+    return f"Budget ({counts} tokens)"
 
 
-def budget_axis(axes: Axes, budgets: Sequence[int], scale: Scale) -> None:
+def budget_axis(axes: Axes, budgets: Sequence[int], scale: Scale, counts: BudgetCounts) -> None:
     last = budgets[-1]
     positive = [budget for budget in budgets if budget > 0]
     if scale == "log2" and positive:
@@ -30,7 +34,7 @@ def budget_axis(axes: Axes, budgets: Sequence[int], scale: Scale) -> None:
         ticks = _round_steps(last)
     axes.set_xticks(ticks, [tokens(tick) for tick in ticks])
     axes.set_xlim(budgets[0] if budgets[0] < last else 0, max(last, 1))
-    axes.set_xlabel(_BUDGET)
+    axes.set_xlabel(budget_label(counts))
 
 
 def log2_axis(axes: Axes, values: Sequence[float], label: str) -> None:
@@ -69,12 +73,12 @@ def accuracy_axis(axes: Axes) -> None:
     axes.set_ylabel("Accuracy (%)")
 
 
-def budget_columns(axes: Axes, budgets: Sequence[int]) -> None:
+def budget_columns(axes: Axes, budgets: Sequence[int], counts: BudgetCounts) -> None:
     """Budgets as columns of equal width; at most six are named."""
     places = range(0, len(budgets), -(-len(budgets) // 6))
     axes.set_xticks(list(places), [tokens(budgets[place]) for place in places])
     axes.set_xlim(-0.5, len(budgets) - 0.5)
-    axes.set_xlabel(f"{_BUDGET}, not to scale")
+    axes.set_xlabel(f"{budget_label(counts)}, not to scale")
 
 
 def shared_legend(figure: Figure) -> None:

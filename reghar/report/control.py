@@ -72,7 +72,7 @@ def _methods(run: StoredRun, task: str) -> Iterator[tuple[str, list[Evaluation],
     """(method, settings in A, the plain evaluation where it is no member but the reference)."""
     thinking = thinks(run, task)
     plain = _own(run.outcomes(task), Setting(name="plain"), thinking)
-    force = list(_force(run, task, thinking))
+    force = list(_force(run, task))
     if force:
         yield "force", force, None
     views = {setting.name: run.at(setting.name) for setting in run.settings}
@@ -121,9 +121,13 @@ def _forced(run: StoredRun, task: str, setting: Setting, thinking: bool) -> Eval
     )
 
 
-def _force(run: StoredRun, task: str, thinking: bool) -> Iterator[Evaluation]:
-    """Budget forcing from the curve, at the settings given or the powers of two of the grid."""
+def _force(run: StoredRun, task: str) -> Iterator[Evaluation]:
+    """Budget forcing from the curve, at the settings given or the powers of two of the grid.
+
+    It is judged by the plain traces alone, as the measures of `reghar.measures` are.
+    """
     outcomes = run.outcomes(task)
+    thinking = bool(outcomes.thought.any())
     for column, budget in enumerate(int(b) for b in outcomes.budgets):
         power = budget >= _SMALLEST and budget & (budget - 1) == 0
         if power if outcomes.settings is None else budget in outcomes.settings:

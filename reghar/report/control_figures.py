@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.curves import stored_traces
 from reghar.methods import DEFAULTS, Setting
 from reghar.report import figures, style
 from reghar.report.axes import accuracy_axis, log2_axis
@@ -91,11 +92,15 @@ def requested_length(axes: Axes, run: StoredRun, task: str, settings: list[Setti
     asked_all, used_all, means = [], [], []
     for setting in settings:
         outcomes = run.at(setting.name).outcomes(task)
-        used = (outcomes.thinking_length if thinking else outcomes.length).ravel()
+        used = (outcomes.thinking_length if thinking else outcomes.length)[stored_traces(outcomes)]
+        if not used.size:
+            continue
         asked = float(setting.maximum or 0)
         asked_all.append(asked * 2 ** spread.uniform(-0.2, 0.2, used.size))
         used_all.append(np.maximum(used, 1))
         means.append((asked, max(float(used.mean()), 1.0)))
+    if not asked_all:
+        return
     asked_points, used_points = np.concatenate(asked_all), np.concatenate(used_all)
     axes.plot(
         asked_points,

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.curves import problem_means, stored_traces
 from reghar.outcomes import MISSING, TaskOutcomes
+from reghar.protocol import BudgetCounts
 from reghar.report import style
 from reghar.report.axes import Scale, accuracy_axis, budget_axis, budget_columns, shared_legend, tokens
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
@@ -35,6 +37,7 @@ def curve(
     *,
     label: str = "model",
     scale: Scale = "linear",
+    counts: BudgetCounts = "response",
 ) -> None:
     """One model's accuracy by budget with its interval, the frontier and the gap between (REG figure 2)."""
     if frontier is not None:
@@ -50,7 +53,7 @@ def curve(
     axes.plot(
         curve.budgets, _percent(curve.accuracy), color=style.CURVE, marker="o", label=label, clip_on=False
     )
-    budget_axis(axes, curve.budgets, scale)
+    budget_axis(axes, curve.budgets, scale, counts)
     accuracy_axis(axes)
 
 
@@ -60,6 +63,7 @@ def overlay(
     frontier: FrontierCurveRecord | None,
     *,
     scale: Scale = "linear",
+    counts: BudgetCounts = "response",
 ) -> None:
     """Several models on one task, (label, curve) each, with the frontier and every gap to it (REG figure 5).
 
@@ -88,17 +92,17 @@ def overlay(
             zorder=1.9,
             label="frontier",
         )
-    budget_axis(axes, curves[0][1].budgets, scale)
+    budget_axis(axes, curves[0][1].budgets, scale, counts)
     accuracy_axis(axes)
 
 
-def outcomes_by_budget(axes: Axes, task: TaskReport) -> None:
+def outcomes_by_budget(axes: Axes, task: TaskReport, counts: BudgetCounts = "response") -> None:
     """The share of every outcome at every budget, stacked; each budget has the same width."""
-    total = sum(counts[0] for counts in task.outcomes.values())
+    total = sum(numbers[0] for numbers in task.outcomes.values())
     places = np.arange(len(task.curve.budgets))
     floor = np.zeros(len(places))
-    for outcome, counts in task.outcomes.items():
-        share = 100 * np.asarray(counts) / max(total, 1)
+    for outcome, numbers in task.outcomes.items():
+        share = 100 * np.asarray(numbers) / max(total, 1)
         if not share.any():
             continue
         axes.bar(
@@ -112,7 +116,7 @@ def outcomes_by_budget(axes: Axes, task: TaskReport) -> None:
             label=outcome.replace("_", " "),
         )
         floor += share
-    budget_columns(axes, task.curve.budgets)
+    budget_columns(axes, task.curve.budgets, counts)
     axes.set_ylim(0, 100)
     axes.set_ylabel("Answers (%)")
     axes.grid(visible=False)
@@ -146,15 +150,17 @@ def response_lengths(axes: Axes, outcomes: TaskOutcomes) -> None:
 
 def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
     """Accuracy of every problem (a row, hardest at the bottom) at every budget (a column)."""
-    accuracy = 100 * outcomes.correct.mean(axis=1)
+    stored = stored_traces(outcomes)
+    kept = np.flatnonzero(stored.any(axis=1))
+    accuracy = 100 * problem_means(outcomes.correct, stored)
     order = np.argsort(-accuracy.mean(axis=1), kind="stable")
     image = axes.imshow(
         accuracy[order], aspect="auto", cmap=style.HEAT, vmin=0, vmax=100, interpolation="nearest"
     )
-    budget_columns(axes, [int(budget) for budget in outcomes.budgets])
+    budget_columns(axes, [int(budget) for budget in outcomes.budgets], outcomes.budget_counts)
     axes.set_ylabel("Problem (by mean accuracy)")
     if len(order) <= 20:
-        axes.set_yticks(range(len(order)), [printable(outcomes.problems[i])[-16:] for i in order])
+        axes.set_yticks(range(len(order)), [printable(outcomes.problems[kept[i]])[-16:] for i in order])
     else:
         ranks = range(0, len(order), 2 ** max(0, round(math.log2(len(order) / 6))))
         axes.set_yticks(list(ranks), [str(rank + 1) for rank in ranks])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reghar.errors import InputError
 from reghar.protocol import differences
 from reghar.report.markdown import table
-from reghar.report.schema import Report
+from reghar.report.schema import Report, frontier_identity
 from reghar.report.text import escaped, measured, printable
 
 
@@ -17,7 +17,7 @@ class Ranking:
     """Comparable reports, best first; incomplete ones last."""
 
     measure: str
-    """What they are ranked by: `reg`, or `area` where no report has a frontier (the order is the same)."""
+    """What they are ranked by: `reg`, or `area` where REG over all tasks does not exist."""
     reports: tuple[Report, ...]
 
     def places(self) -> Iterator[tuple[str, Report]]:
@@ -36,12 +36,14 @@ def rank(reports: Sequence[Report]) -> Ranking:
                 f"{printable(first.model)} and {printable(other.model)} cannot be ranked, their protocols "
                 f"differ: {settings}"
             )
-        if _frontier_name(other) != _frontier_name(first):
+        if frontier_identity(other.frontier) != frontier_identity(first.frontier):
             raise InputError(
-                f"{printable(first.model)} is measured against the frontier {_frontier_name(first)}, "
-                f"{printable(other.model)} against {_frontier_name(other)}: name one for all with --frontier"
+                f"{printable(first.model)} is measured against the frontier "
+                f"{frontier_identity(first.frontier)}, {printable(other.model)} against "
+                f"{frontier_identity(other.frontier)}: name one for all with --frontier"
             )
-    measure = "reg" if first.frontier is not None else "area"
+    final = [report for report in reports if report.complete] or reports
+    measure = "reg" if all(_value(report, "reg") is not None for report in final) else "area"
     return Ranking(measure=measure, reports=tuple(sorted(reports, key=lambda report: _key(report, measure))))
 
 
@@ -69,12 +71,14 @@ def _page(ranking: Ranking) -> Iterator[str]:
     first = ranking.reports[0]
     yield "# Ranking"
     yield ""
-    if first.frontier is None:
+    if ranking.measure == "area":
         yield (
-            "By area under the curve, largest first: against any frontier the order of REG would be the same."
+            "By area under the curve, the mean over tasks, largest first: against any frontier of all tasks "
+            "the order of REG would be the same."
         )
     else:
-        yield f"By REG against the frontier of {escaped(first.frontier.name)}, smallest first."
+        name = "" if first.frontier is None else f" of {escaped(first.frontier.name)}"
+        yield f"By REG against the frontier{name}, smallest first."
     yield ""
     rows = (tuple(escaped(cell) for cell in row) for row in _rows(ranking))
     yield from table(("Place", "Model", *COLUMNS.values()), rows)
@@ -91,12 +95,12 @@ def _page(ranking: Ranking) -> Iterator[str]:
     yield f"Tasks: {', '.join(escaped(name) for name in first.tasks)}. Protocol `{escaped(first.digest)}`."
 
 
-def _frontier_name(report: Report) -> str:
-    return "none" if report.frontier is None else report.frontier.name
-
-
 def _key(report: Report, measure: str) -> tuple[bool, bool, float, str]:
-    overall = report.overall(measure)
-    value = None if overall is None else overall.value
+    value = _value(report, measure)
     signed = 0.0 if value is None else value if measure == "reg" else -value
     return (not report.complete, value is None, signed, report.model)
+
+
+def _value(report: Report, measure: str) -> float | None:
+    overall = report.overall(measure)
+    return None if overall is None else overall.value

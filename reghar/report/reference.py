@@ -82,10 +82,11 @@ def _obstacle(
         return f"the frontier {frontier.name} has no task {task}, only {', '.join(frontier.tasks)}"
     if len(protocol["budgets"]) < 2:
         return "one budget spans no area"
-    if protocol["budget_counts"] != "response":
-        return (
-            f"the run's budgets count {protocol['budget_counts']} tokens, the frontier's all response tokens"
-        )
+    counts = "response"
+    if frontier.protocol != "unverified":
+        counts = frontier.protocol.settings.get("budget_counts", counts)
+    if protocol["budget_counts"] != counts:
+        return f"the run's budgets count {protocol['budget_counts']} tokens, the frontier's {counts} tokens"
     points = frontier.tasks[task]
     if len(settings["problem_ids"]) != points.problems:
         part = f"{len(settings['problem_ids'])} of the {points.problems} problems"
@@ -149,4 +150,5 @@ def _record(frontier: Frontier, chosen: Chosen) -> FrontierRecord:
         chosen=chosen,
         protocol=digest or "unverified",
         unknown=() if digest else UNPUBLISHED,
+        sha256=frontier.sha256,
     )

@@ -210,6 +210,8 @@ class FrontierRecord(_Record):
     """`unverified` where its authors did not publish all settings, else its digest."""
     unknown: tuple[str, ...]
     """Settings that are not known to be equal to the run's."""
+    sha256: str | None = None
+    """Of its points; null in reports written before it was there."""
 
 
 class Interval(_Record):
@@ -283,6 +285,13 @@ class Report(_Record):
                 f"{origin} is not a valid report: {place}: {first['msg']}; "
                 "write it again with `reghar report RUN`"
             ) from error
+
+
+def frontier_identity(frontier: FrontierRecord | None) -> str:
+    """Equal for equal points: two frontiers of one base model have one name."""
+    if frontier is None:
+        return "none"
+    return f"{frontier.name} (points {(frontier.sha256 or 'unknown')[:8]})"
 
 
 def _find(measures: tuple[MeasureRecord, ...], name: str) -> MeasureRecord | None:

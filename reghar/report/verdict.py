@@ -13,8 +13,9 @@ def verdict(report: Report) -> str:
     if report.complete:
         return text
     missing = sum(task.missing for task in report.tasks.values())
+    what = f"{missing:,} planned answers" if missing else "planned answers of other settings"
     return (
-        f"INCOMPLETE: {missing:,} planned answers are missing, so no figure here is final and none may be "
+        f"INCOMPLETE: {what} are missing, so no figure here is final and none may be "
         f"quoted or compared; finish the run with --resume. So far: {text}"
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reghar.outcomes import TaskOutcomes
+from reghar.protocol import BudgetCounts
 from reghar.report import figures
 from reghar.report.axes import Scale
 from reghar.report.markdown import markdown
@@ -46,7 +47,8 @@ def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
     by_task: dict[str, list[figures.Panel]] = {
         "curves-log2": _curve_panels(report, "log2"),
         "outcomes": [
-            (name, partial(figures.outcomes_by_budget, task=task)) for name, task in report.tasks.items()
+            (name, partial(figures.outcomes_by_budget, task=task, counts=_counts(report)))
+            for name, task in report.tasks.items()
         ],
         "lengths": _panels(figures.response_lengths, outcomes),
         "problems": _panels(figures.problem_heat_map, outcomes),
@@ -83,6 +85,7 @@ def _curve_panels(report: Report, scale: Scale) -> list[figures.Panel]:
                 frontier=task.frontier,
                 label=figures.model_label(report.model),
                 scale=scale,
+                counts=_counts(report),
             ),
         )
         for name, task in report.tasks.items()
@@ -121,9 +124,14 @@ def _overlay_panels(ranking: Ranking) -> list[figures.Panel]:
             (label, task.curve) for label, task in zip(labels, tasks, strict=True)
         ]
         frontier: FrontierCurveRecord | None = tasks[0].frontier
-        return partial(figures.overlay, curves=curves, frontier=frontier)
+        return partial(figures.overlay, curves=curves, frontier=frontier, counts=_counts(ranking.reports[0]))
 
     return [(name, panel(name)) for name in ranking.reports[0].tasks]
+
+
+def _counts(report: Report) -> BudgetCounts:
+    counts: BudgetCounts = report.protocol.get("budget_counts", "response")
+    return counts
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -156,13 +156,8 @@ class StoredRun:
         full, by_budget = _code_arrays(
             scores, scores["code"].to_numpy(np.int64), place, outcomes.budgets, (shape[0], shape[1])
         )
-        counted = self.counted(task)
+        counted = self.outcomes(task).counted
         return _shared(full, by_budget, outcomes.finished, counted, outcomes.budgets)
-
-    def counted(self, task: str) -> NDArray[np.int64]:
-        """Shape (P, n): tokens of every trace that its budgets count."""
-        outcomes = self.outcomes(task)
-        return outcomes.length if self.protocol["budget_counts"] == "response" else outcomes.thinking_length
 
     @cached_property
     def cost(self) -> dict[str, float]:
@@ -268,6 +263,7 @@ def _task_outcomes(
         looped=grid(shapes["looped"], np.bool_),
         thought=thought,
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
+        budget_counts=protocol["budget_counts"],
         settings=tuple(named) if named else None,
     )
 

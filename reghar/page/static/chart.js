@@ -39,7 +39,7 @@ function curveChart(budgets, lines, onBudget) {
       svg("text", { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" }, percent(share * most, most < 0.4 ? 1 : 0)),
     ]),
     axisTicks(budgets, x01, 0.075).map((b) => svg("text", { x: x(b), y: height - bottom + (narrow ? 24 : 18), "text-anchor": "middle" }, count(b))),
-    svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, "budget (response tokens)"),
+    svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, `budget (${state.index.counts} tokens)`),
     lines.map((line) => line.low && svg("path", { class: `band ${line.className}`, d: `${path(line.high)}${budgets.map((b, i) => [b, i]).reverse().map(([b, i]) => `L${x(b)} ${y(line.low[i])}`).join("")}Z` })),
     lines.map((line) => svg("path", { class: `line ${line.className}`, d: path(line.values) })),
     lines.map((line) => line.className !== "frontier" && budgets.map((b, i) => svg("circle", { class: `dot ${line.className}`, cx: x(b), cy: y(line.values[i]), r: 3 }))),
