@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from reghar.cli import main
@@ -378,3 +381,35 @@ def test_a_lost_trace_takes_those_that_continue_it_along(
     assert main([*words, "--resume"]) == 0
     again = pd.read_parquet(out / "traces").sort_values(["problem", "setting"], ignore_index=True)
     pd.testing.assert_frame_equal(again, stored)
+
+
+def test_the_gate_on_control_is_on_the_method_asked_for(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of `force` it would be 100% whatever the model does (SPEC 5)."""
+    run, other, brief = tmp_path / "run", tmp_path / "other", tmp_path / "brief"
+    command = [*flags, "--control", "tokens", "--settings", "16,32"]
+    assert main([*command, "--out", str(run)]) == 0
+    assert main([*command, "--seed", "1", "--out", str(other)]) == 0
+    shutil.copytree(run, brief)
+    for part in (brief / "traces").glob("part-*.parquet"):
+        table = pq.read_table(part)
+        for name in ("length", "thinking_length"):
+            field = table.schema.field(name)
+            short = pc.divide(table[name], 100).cast(field.type)
+            table = table.set_column(table.column_names.index(name), field, short)
+        pq.write_table(table, part)
+    assert main(["report", str(brief)]) == 0
+    for side in (run, brief):
+        records = Report.read(side).tasks["amc23"].control
+        own = next(method for method in records if method.method == "tokens").measure("control")
+        assert own is not None
+        assert own.value == (100 if side is brief else 0)
+    gate = ["--measure", "control"]
+    assert main(["check", str(other), "--baseline", str(run), *gate]) == 0
+    assert main(["check", str(brief), "--baseline", str(run), *gate]) == 0
+    capsys.readouterr()
+    assert main(["check", str(run), "--baseline", str(brief), *gate]) == 1
+    assert "0.0 against 100.0" in capsys.readouterr().out
+    # From the reports alone as well.
+    assert main(["check", str(run / "report.json"), "--baseline", str(brief / "report.json"), *gate]) == 1

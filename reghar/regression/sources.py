@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ import numpy as np
 from reghar.comparison.measured import Bootstrap, MeasuredSide, measure_side, side_outcomes
 from reghar.comparison.sides import Side, load_sides, require_complete, up_to_budget
 from reghar.errors import InputError
-from reghar.measures import Measure
+from reghar.measures import Measure, TaskMeasures
 from reghar.outcomes import TaskOutcomes
 from reghar.regression.gates import Gate
+from reghar.report.control import own_control
 from reghar.report.reference import Reference
-from reghar.report.schema import MeasureRecord, Report, frontier_identity
+from reghar.report.schema import MeasureRecord, MethodRecord, Report, frontier_identity
 from reghar.report.text import model_name
+from reghar.store import StoredRun
 
 Points = tuple[tuple[int, float], ...]
 """Budget in tokens and accuracy as a fraction."""
@@ -32,6 +34,8 @@ class Sampled:
     """Complete; a task each."""
     reference: Reference
     bootstrap: Bootstrap
+    runs: tuple[StoredRun, ...] = ()
+    """Where the samples come from: the Control of a method other than `force` is read from its settings."""
     _measured: dict[int | None, MeasuredSide] = field(default_factory=dict)
 
     @property
@@ -45,8 +49,32 @@ class Sampled:
             outcomes = [one if budget is None else up_to_budget(one, budget) for one in self.outcomes]
             # Only the accuracy is read of a run that is cut short, and it needs no frontier.
             reference = self.reference if budget is None else Reference()
-            self._measured[budget] = measure_side(self.label, outcomes, reference, self.bootstrap)
+            side = measure_side(self.label, outcomes, reference, self.bootstrap)
+            self._measured[budget] = side if budget is not None else self._with_own_control(side)
         return self._measured[budget]
+
+    def _with_own_control(self, side: MeasuredSide) -> MeasuredSide:
+        """Control is that of the method asked for; that of `force` is 100% by construction (SPEC 5)."""
+        return replace(side, tasks=tuple(self._controlled(task) for task in side.tasks))
+
+    def _controlled(self, task: TaskMeasures) -> TaskMeasures:
+        if not self.runs or all(setting.method == "force" for setting in self.runs[0].settings):
+            return task
+        others = tuple(measure for measure in task.measures if measure.name != "control")
+        own = own_control(
+            self.runs,
+            task.task,
+            interval=self.bootstrap.interval,
+            seed=self.bootstrap.seed,
+            replicates=self.bootstrap.replicates,
+        )
+        replicates = {name: draws for name, draws in task.replicates.items() if name != "control"}
+        if own is None:
+            return replace(task, measures=others, replicates=replicates)
+        measure, draws = own
+        if draws is not None:
+            replicates["control"] = draws
+        return replace(task, measures=(*others, measure), replicates=replicates)
 
     def figure(self, gate: Gate) -> Measure | None:
         """What the gate is on, with the interval of its own; None where there is no such figure."""
@@ -77,6 +105,8 @@ class Reported:
 
     def figure(self, gate: Gate) -> Measure | None:
         """See `Sampled.figure`."""
+        if gate.measure == "control" and any(self._own_methods(task) for task in self.report.tasks):
+            return _mean([self._own_control(task) for task in self._tasks(gate.task)])
         if gate.budget is None:
             return self._measure(gate.reported, gate.task)
         tasks = [self._accuracy_at(task, gate.budget) for task in self._tasks(gate.task)]
@@ -98,6 +128,17 @@ class Reported:
             else self.report.tasks[self._tasks(task)[0]].measure(name)
         )
         return None if record is None else _from_record(record)
+
+    def _own_methods(self, task: str) -> list[MethodRecord]:
+        return [method for method in self.report.tasks[task].control if method.method != "force"]
+
+    def _own_control(self, task: str) -> Measure:
+        """See `reghar.report.control.own_control`."""
+        for method in self._own_methods(task):
+            record = method.measure("control")
+            if record is not None and record.value is not None:
+                return _from_record(record)
+        raise InputError(f"there is no control in the report of {self.label}: no setting has a bound")
 
     def _tasks(self, task: str | None) -> list[str]:
         if task is not None and task not in self.report.tasks:
@@ -182,7 +223,13 @@ class Given:
         if self.side is None:
             return Reported(label=model_name(self._report.model), report=self._report)
         outcomes = tuple(side_outcomes(self.side, problems))
-        return Sampled(label=self.side.label, outcomes=outcomes, reference=reference, bootstrap=bootstrap)
+        return Sampled(
+            label=self.side.label,
+            outcomes=outcomes,
+            reference=reference,
+            bootstrap=bootstrap,
+            runs=self.side.runs,
+        )
 
 
 def load_given(argument: str) -> Given:

@@ -14,7 +14,7 @@ from reghar.curves import stored_traces
 from reghar.methods import DEFAULTS, Setting
 from reghar.report import figures, style
 from reghar.report.axes import accuracy_axis, log2_axis
-from reghar.report.control import thinks
+from reghar.report.methods import thinks
 from reghar.report.schema import MethodRecord, Report, SettingRecord
 from reghar.report.text import printable
 from reghar.store import StoredRun
