@@ -148,7 +148,7 @@ class PretrainedTokenizer:
             text: str = self._tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=True, **arguments
             )
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError, AttributeError) as error:
             raise InputError(
                 f"the model's chat template refuses the messages: {error}; "
                 "check --system-prompt and --chat-template-arg"

@@ -101,7 +101,8 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
             f"{str(folder.path)!r} already holds a run; add --resume to go on, or give another --out"
         )
     unequal = differences(manifest["protocol"], plan.protocol.as_dict())
-    for key, mine in (("model", plan.settings.model), ("seed", plan.settings.seed)):
+    identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
+    for key, mine in identity.items():
         if manifest[key] != mine:
             unequal.append(f"{key}: {manifest[key]!r} != {mine!r}")
     if unequal:
@@ -110,6 +111,7 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
         )
     if not (folder.path / "problems.parquet").exists():
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
+    folder.write_manifest(manifest | {"frontier": plan.settings.frontier, "interval": plan.settings.interval})
     return folder.repair()
 
 

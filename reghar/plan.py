@@ -72,7 +72,10 @@ class Plan:
     def context_needed(self) -> int:
         """Tokens that the longest request can take, prompt and response together."""
         most = self.protocol.sampling.max_tokens
-        return self.longest_prompt + max(most, self._largest_budget + self._answer_room)
+        forced = self._largest_budget
+        if forces_at_the_end(self.settings, self.control):
+            forced = max(forced, most)
+        return self.longest_prompt + max(most, forced + self._answer_room)
 
     @property
     def _largest_budget(self) -> int:
@@ -103,7 +106,9 @@ def make_plan(settings: RunSettings) -> Plan:
         len(each.encode(p.question)) for each in prompts for several in problems.values() for p in several
     )
     cuts = _cuts(budgets, control, delimiters)
-    max_tokens, notes = _fit_context(settings, model, longest, cuts, probe_room(probe, model, delimiters))
+    room = probe_room(probe, model, delimiters)
+    at_end = room if forces_at_the_end(settings, control) else 0
+    max_tokens, notes = _fit_context(settings, model, longest, cuts, room, at_end)
     notes += served_notes
     if prompt.is_plain:
         notes.append("the model has no chat template: questions are asked as plain text, without one")
@@ -194,6 +199,12 @@ def _cuts(
     return tuple(sorted({*budgets, *asked}))
 
 
+def forces_at_the_end(settings: RunSettings, control: tuple[Setting, ...]) -> bool:
+    """Whether an answer may be forced after all `max_tokens`: budgets of thinking tokens may never cut a
+    response that has little thinking and no end."""
+    return settings.budget_counts == "thinking" or any(setting.budgets for setting in control)
+
+
 def probe_room(probe: Probe, model: Model, delimiters: Delimiters | None) -> int:
     """Most tokens that a probe and its answer add to a cut trace."""
     text = probe.render(delimiters, thinking_open=True)
@@ -235,18 +246,26 @@ def _ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, li
 
 
 def _fit_context(
-    settings: RunSettings, model: Model, longest_prompt: int, budgets: tuple[int, ...], room: int
+    settings: RunSettings,
+    model: Model,
+    longest_prompt: int,
+    budgets: tuple[int, ...],
+    room: int,
+    at_end: int,
 ) -> tuple[int, list[str]]:
-    """The most tokens a trace may have, and notes. Raises `InputError`, naming the number to change."""
+    """The most tokens a trace may have, and notes. Raises `InputError`, naming the number to change.
+
+    `room` is what a probe and its answer need after a budget, `at_end` what they need after the longest
+    trace.
+    """
     asked = DEFAULT_MAX_TOKENS if settings.max_tokens is None else settings.max_tokens
     if budgets[-1] > asked:
         raise InputError(
             f"largest budget {budgets[-1]} exceeds --max-tokens {asked}; raise it or cut the budgets"
         )
-    context = settings.engine_arguments.get("max_model_len") or model.context_length
+    context = _context(settings, model)
     if context is None:
         return asked, []
-    context = int(str(context))
     needed = longest_prompt + budgets[-1] + room
     if needed > context:
         raise InputError(
@@ -255,10 +274,20 @@ def _fit_context(
             f"lower the largest budget to {max(0, context - longest_prompt - room)}"
             " or raise --engine-arg max_model_len"
         )
-    allowed = context - longest_prompt
+    allowed = context - longest_prompt - at_end
     if allowed >= asked:
         return asked, []
     return allowed, [f"max_tokens is {allowed}, not {asked}: the context holds {context} tokens"]
+
+
+def _context(settings: RunSettings, model: Model) -> int | None:
+    """Tokens of prompt and response together; None where nothing is known."""
+    asked = settings.engine_arguments.get("max_model_len")
+    if asked is None:
+        return model.context_length
+    if not isinstance(asked, int) or asked < 1:
+        raise InputError(f"--engine-arg max_model_len must be a number of tokens from 1 on, not {asked!r}")
+    return asked
 
 
 def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: RunSettings) -> TaskProtocol:

@@ -48,9 +48,9 @@ def reprobe_settings(
         if max_answer_tokens is None and not asks_probe
         else max_answer_tokens,
         max_tokens=source.protocol["sampling"]["max_tokens"],
-        budgets=budgets or old.budgets,
+        budgets=old.budgets if budgets is None else budgets,
         frontier=frontier or old.frontier,
-        concurrency=concurrency or old.concurrency,
+        concurrency=old.concurrency if concurrency is None else concurrency,
         engine_arguments={**old.engine_arguments, **engine_arguments},
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from reghar.errors import InputError
@@ -74,25 +76,48 @@ class RunSettings:
     """Of a Ray cluster; None starts one on this machine."""
 
 
+MOST_SAMPLES = 1_000_000
+SEEDS = 2**32
+"""How many there are: what vLLM takes."""
+
+
 def check_settings(settings: RunSettings) -> None:
-    """Raises `InputError` for the first number that cannot be."""
+    """Raises `InputError` for the first setting that cannot be."""
+    try:
+        json.dumps(asdict(settings), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"a flag holds text that is not UTF-8: {error.object[:80]!a}") from error
     checks: list[tuple[bool, str]] = [
+        (
+            "hf_token" in settings.engine_arguments,
+            "--engine-arg hf_token would be stored with the run; export HF_TOKEN instead",
+        ),
+        (
+            not 0 <= settings.seed < SEEDS,
+            f"--seed must be a whole number from 0 to {SEEDS - 1}, not {settings.seed}",
+        ),
         (not settings.tasks, "--tasks is empty; see `reghar tasks list`"),
-        (settings.temperature < 0, f"--temperature must be at least 0, not {settings.temperature}"),
+        (
+            not 0 <= settings.temperature < math.inf,
+            f"--temperature must be at least 0, not {settings.temperature}",
+        ),
         (not 0 < settings.top_p <= 1, f"--top-p must be in (0, 1], not {settings.top_p}"),
         (settings.top_k < 0, f"--top-k must be at least 0, not {settings.top_k}"),
         (not 0 <= settings.min_p <= 1, f"--min-p must be in [0, 1], not {settings.min_p}"),
         (
-            settings.probe_temperature is not None and settings.probe_temperature < 0,
+            settings.probe_temperature is not None and not 0 <= settings.probe_temperature < math.inf,
             f"--probe-temperature must be at least 0, not {settings.probe_temperature}",
         ),
         (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
         (settings.replicas < 1, f"--replicas must be at least 1, not {settings.replicas}"),
         (
-            settings.request_timeout <= 0,
+            not 0 < settings.request_timeout < math.inf,
             f"--request-timeout must be above 0 seconds, not {settings.request_timeout}",
         ),
-        (settings.patience < 0, f"--patience must be at least 0 seconds, not {settings.patience}"),
+        (
+            not 0 <= settings.patience < math.inf,
+            f"--patience must be at least 0 seconds, not {settings.patience}",
+        ),
         (
             settings.limit is not None and settings.limit < 1,
             f"--limit must be at least 1, not {settings.limit}",
@@ -128,6 +153,8 @@ def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:
 def _positive(text: str, flag: str) -> int:
     if not re.fullmatch(r"\s*\d+\s*", text) or int(text) < 1:
         raise InputError(f"{flag} must be a whole number of at least 1, not {text.strip()!r}")
+    if int(text) > MOST_SAMPLES:
+        raise InputError(f"{flag} must be at most {MOST_SAMPLES}, not {text.strip()}")
     return int(text)
 
 

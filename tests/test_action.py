@@ -57,6 +57,8 @@ def test_run_check_and_summary(action: dict[str, Any], tmp_path: Path) -> None:
     assert (tmp_path / "output").read_text() == "verdict=passed\n"
     assert (tmp_path / "new run" / "check.xml").is_file()
 
+    # Half of the flags would be another check.
+    assert perform(action, "Check", inputs | {"check": "--baseline don't"}, tmp_path) == 2
     assert perform(action, "Check", inputs | {"out": str(worse)}, tmp_path) == 1
     assert perform(action, "Summary", inputs | {"out": str(worse)}, tmp_path) == 0
     assert "WORSE" in (tmp_path / "summary.md").read_text()

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -21,7 +22,9 @@ from loopback import BEYOND, TOKENIZER, Fault, Loopback, serving
 from stored_tables import TABLES, assert_same, tables, wait_for_part
 
 from reghar.cli import main
+from reghar.errors import StorageError
 from reghar.store import load_run
+from reghar.store.parts import write_part
 
 PAIRS = 6 * 3
 
@@ -195,6 +198,31 @@ def test_disk_full_while_writing(
     hidden = [path for path in out.rglob(".*") if path.name != ".lock"]
     assert hidden == [], "nothing half-written is left behind"
     assert main([*command, *(["--resume"] if (out / "run.json").exists() else [])]) == 0
+    assert_same(out, undisturbed)
+
+
+@pytest.mark.timeout(60)
+def test_a_disk_that_is_full_once_between_traces_and_answers(
+    flags: list[str], undisturbed: dict[str, pd.DataFrame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is written again while the run ends: its traces must not be there twice."""
+    out = tmp_path / "run"
+    command = [*flags, "--engine", "scripted", "--out", str(out)]
+    failed = False
+
+    def once(folder: Path, *arguments: Any) -> None:
+        nonlocal failed
+        if folder.name == "answers" and not failed:
+            failed = True
+            raise StorageError("no space for a moment")
+        write_part(folder, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("reghar.store.folder.write_part", once)
+        patch.setattr("reghar.store.folder.FLUSH_SECONDS", 0.0)
+        assert main(command) == 3
+    assert not pd.read_parquet(out / "traces").duplicated(["task", "problem", "sample"]).any()
+    assert main([*command, "--resume"]) == 0
     assert_same(out, undisturbed)
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import aclosing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from loopback import TOKENIZER, Loopback, serving
 
 from reghar.cli import main
+from reghar.engines import preflight
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.openai import OpenAIEngine
 from reghar.engines.preflight import base_urls
@@ -169,6 +172,7 @@ def test_base_urls(text: str, urls: tuple[str, ...]) -> None:
         "localhost:8000",
         "ftp://h",
         "http://",
+        "http://[::1",
         "http://u:k@h",
         "http://h?key=k",
         "http://h,http://h",
@@ -227,6 +231,39 @@ def test_the_key_is_sent_and_never_stored_or_printed(
     assert SECRET not in "".join(capfd.readouterr())
     manifest = json.loads((tmp_path / "run" / "run.json").read_text())
     assert manifest["settings"]["api_key_env"] == "SERVER_KEY"
+
+
+def test_a_key_that_is_none_is_not_printed(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PASTED", "sk-secret1\nsk-secret2")
+    assert main([*flags, "--api-key-env", "PASTED", "--base-url", "http://127.0.0.1:1"]) == 2
+    error = capsys.readouterr().err
+    assert "PASTED" in error
+    assert "sk-secret" not in error
+
+
+def test_a_busy_server_is_asked_again_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([(429, {"Retry-After": "0"}), (503, {}), (200, {})])
+
+    class Busy(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            code, headers = next(answers)
+            self.send_response(code)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b'{"data": [{"id": "m"}]}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(preflight, "PAUSES", (0.01, 0.01, 0.01))
+    with HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/models"
+        assert preflight._get(url, {}) == {"data": [{"id": "m"}]}
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

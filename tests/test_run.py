@@ -12,7 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from reghar.cli import main
+from reghar.cli import main, make_parser
+from reghar.cli.run import settings_from
+from reghar.plan import make_plan, probe_room
 from reghar.store import load_run
 from reghar.store.parts import part_numbers
 
@@ -242,6 +244,16 @@ BAD_INPUT: list[tuple[str, dict[str, str], str]] = [
     ("temperature", {"--temperature": "-1"}, "-1"),
     ("engine argument", {"--engine-arg": "nonsense"}, "key=value"),
     ("limit", {"--limit": "0"}, "--limit"),
+    ("temperature no number", {"--temperature": "nan"}, "--temperature"),
+    ("patience without end", {"--patience": "inf"}, "--patience"),
+    ("negative seed", {"--seed": "-1"}, "--seed"),
+    ("seed too large", {"--seed": str(2**32)}, "--seed"),
+    ("samples without end", {"--samples": "9" * 20}, "--samples"),
+    ("context no number", {"--engine-arg": "max_model_len=4k"}, "'4k'"),
+    ("context negative", {"--engine-arg": "max_model_len=-1"}, "-1"),
+    ("a secret that would be stored", {"--engine-arg": "hf_token=hf_SECRET"}, "HF_TOKEN"),
+    ("text that is not UTF-8", {"--system-prompt": "\udcff"}, "not UTF-8"),
+    ("dry run at no speed", {"--gpu-tokens-per-second": "0"}, "--gpu-tokens-per-second"),
 ]
 
 
@@ -258,6 +270,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert main([*flags, f"--out={tmp_path / 'run'}"]) == 2
     error = capsys.readouterr().err
     assert says in error
+    assert "SECRET" not in error
     assert len(error.strip().splitlines()) == 1
     assert not (tmp_path / "run" / "run.json").exists()
 
@@ -270,6 +283,72 @@ def test_model_that_does_not_exist(
     error = capsys.readouterr().err
     assert "./no/such/model" in error
     assert "does not exist" in error
+
+
+@pytest.mark.parametrize("argument", ["tokenize=true", "add_generation_prompt=false", "chat_template=5"])
+def test_template_arguments_that_are_no_templates(
+    argument: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--model", "demo:terse", "--chat-template-arg", argument, "--out", str(tmp_path / "run")]
+    assert main(words) == 2
+    assert "--chat-template-arg" in capsys.readouterr().err
+
+
+def test_budgets_of_thinking_leave_room_for_an_answer_after_the_longest_trace(flags: list[str]) -> None:
+    def needed(*more: str) -> tuple[int, int]:
+        arguments = make_parser().parse_args([*replace(flags, "--budgets", "0,64,128"), *more])
+        arguments.command_line = []
+        plan = make_plan(settings_from(arguments))
+        room = probe_room(plan.probe, plan.model, plan.delimiters)
+        return plan.context_needed - plan.longest_prompt, plan.protocol.sampling.max_tokens + room
+
+    context, with_answer = needed()
+    assert context < with_answer, "a budget of response tokens cuts before the end"
+    for more in (("--budget-counts", "thinking"), ("--control", "tokens", "--settings", "128")):
+        context, with_answer = needed(*more)
+        assert context >= with_answer
+        # Where the context is short, the trace gives way.
+        _, shorter = needed(*more, "--engine-arg", "max_model_len=1200")
+        assert shorter < with_answer
+
+
+def test_another_revision_of_the_model_is_another_run(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    main([*flags, "--out", str(out)])
+    manifest = json.loads((out / "run.json").read_text())
+    (out / "run.json").write_text(json.dumps({**manifest, "revision": "an-old-one"}))
+    assert main([*flags, "--out", str(out), "--resume"]) == 2
+    assert "revision: 'an-old-one' != None" in capsys.readouterr().err
+
+
+def test_resuming_with_another_interval_reports_that(flags: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    main([*flags, "--out", str(out)])
+    assert main([*flags, "--out", str(out), "--resume", "--interval", "samples"]) == 0
+    assert json.loads((out / "report.json").read_text())["interval"]["kind"] == "samples"
+
+
+@pytest.mark.parametrize("manifest", ["{}", "[]", '{"protocol": {}, "digest": "x", "model": "m"}', "nothing"])
+@pytest.mark.parametrize("command", ["report", "view", "probe", "score"])
+def test_a_manifest_that_is_none_is_one_line(
+    command: str, manifest: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.json").write_text(manifest)
+    assert main([command, str(tmp_path)]) == 2
+    assert "not a run's manifest" in capsys.readouterr().err
+
+
+def test_answers_of_a_trace_that_is_gone_go_with_it(flags: list[str], tmp_path: Path) -> None:
+    """As after a kill in the middle of a repair: the damaged part is aside, its answers are still there."""
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    for path in (out, whole):
+        main([*flags, "--out", str(path)])
+    part = next((out / "traces").glob("part-*.parquet"))
+    part.rename(part.with_name(f".{part.name}.damaged"))
+    assert main([*flags, "--out", str(out), "--resume"]) == 0
+    assert_same(tables(out), tables(whole))
 
 
 def test_a_folder_of_another_protocol_is_refused_naming_the_settings(

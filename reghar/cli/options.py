@@ -37,9 +37,11 @@ def _value(text: str) -> Any:
     if lowered in ("true", "false", "none", "null"):
         return {"true": True, "false": False}.get(lowered)
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)  # `NaN` and 1e999 are no JSON, whatever Python reads
     except ValueError:
         return text
+    return value
 
 
 def names(text: str) -> tuple[str, ...]:

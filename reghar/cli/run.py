@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -242,6 +243,8 @@ def run_from(arguments: argparse.Namespace) -> Path | None:
     from reghar.dry_run import dry_run_table
     from reghar.plan import make_plan, output_folder
 
+    if not 0 < arguments.gpu_tokens_per_second < math.inf:
+        raise InputError(f"--gpu-tokens-per-second must be above 0, not {arguments.gpu_tokens_per_second}")
     plan = make_plan(settings_from(arguments))
     path = Path(arguments.out) if arguments.out else output_folder(plan)
     if arguments.dry_run:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ SENTENCE = "The answer is 42."
 """What the tokenizers are compared on."""
 SECONDS = 60.0
 """Longest wait for one answer."""
+PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds between attempts at a busy server that does not say when to come back."""
 EXTENSIONS: dict[str, object] = {"return_token_ids": True, "add_special_tokens": False}
 """Parameters beyond OpenAI's that make tokens travel as ids."""
 
@@ -65,7 +69,10 @@ def base_urls(text: str) -> tuple[str, ...]:
 
 
 def _base_url(text: str) -> str:
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise InputError(f"--base-url {text!r} is not an address: {error}") from error
     if parts.username or parts.password or parts.query:
         raise InputError(
             "--base-url must not hold a key or a query; put the key into an environment variable and "
@@ -83,6 +90,8 @@ def headers(api_key_env: str | None) -> dict[str, str]:
     key = os.environ.get(api_key_env, "").strip()
     if not key:
         raise InputError(f"--api-key-env names {api_key_env!r}, which is not set; export it")
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise InputError(f"the key in {api_key_env!r} holds characters that no key has; export it again")
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -116,6 +125,7 @@ def inspect_server(url: str, model: Model, api_key_env: str | None) -> Served:
 
 def _choose(url: str, entries: list[dict[str, Any]], model: Model) -> dict[str, Any]:
     """The entry of `/models` that is the run's model; the only one there, or the one of its name."""
+    entries = [entry for entry in entries if isinstance(entry, dict) and "id" in entry]
     if len(entries) == 1:
         return entries[0]
     for entry in entries:
@@ -162,7 +172,30 @@ class _RefusedError(EngineError):
     """The server does not take such a request."""
 
 
+class _BusyError(EngineError):
+    """The server may answer later."""
+
+    def __init__(self, message: str, *, retry_after: float | None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+def _seconds(text: str | None) -> float | None:
+    """Of a Retry-After header; None for a date or none."""
+    return float(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text.strip()) else None
+
+
 def _open(request: urllib.request.Request) -> dict[str, Any]:
+    """The JSON object that answers; asked again where the server is busy for now."""
+    for pause in PAUSES:
+        try:
+            return _open_once(request)
+        except _BusyError as error:
+            time.sleep(min(pause if error.retry_after is None else error.retry_after, SECONDS))
+    return _open_once(request)
+
+
+def _open_once(request: urllib.request.Request) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - as above
             content = json.load(response)
@@ -174,8 +207,10 @@ def _open(request: urllib.request.Request) -> dict[str, Any]:
                 f"{request.full_url} refuses the key ({error.code}); name the variable that holds it "
                 "with --api-key-env"
             ) from error
-        kind = _RefusedError if error.code in (400, 422) else EngineError
-        raise kind(f"{request.full_url} answers {error.code}: {said}") from error
+        line = f"{request.full_url} answers {error.code}: {said}"
+        if error.code in (408, 429) or error.code >= 500:
+            raise _BusyError(line, retry_after=_seconds(error.headers.get("Retry-After"))) from error
+        raise (_RefusedError if error.code in (400, 422) else EngineError)(line) from error
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise EngineError(

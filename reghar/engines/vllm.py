@@ -133,6 +133,8 @@ class VllmEngine:
                     yield _chunk(output)
         except (EngineDeadError, EngineGenerateError) as error:
             raise EngineError(f"vLLM died while generating{self._see_log}") from error
+        except Exception as error:  # a request that it refuses; its classes differ between versions
+            raise EngineError(f"vLLM refuses a request: {_first_line(error)}{self._see_log}") from error
 
     def sampling_params(self, sampling: Sampling, interval: int) -> Any:
         """The settings of one request as vLLM takes them."""

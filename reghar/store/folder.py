@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
 
-from reghar.errors import InputError
+from reghar.errors import InputError, StorageError
 from reghar.jobs import Done
 from reghar.methods import settings_of
 from reghar.scores import Score
@@ -104,8 +104,7 @@ class RunFolder:
         answered = set(part_numbers(self.path / ANSWERS))
         for number in set(part_numbers(self.path / SCORES)) - answered:
             part_path(self.path / SCORES, number).unlink()
-        if any(path.parent.name == TRACES for path in damaged):
-            self._drop_orphans()
+        self._drop_orphans()
         return [
             f"part {path.relative_to(self.path)} was cut short: skipped, its work is done again"
             for path in damaged
@@ -124,6 +123,8 @@ class RunFolder:
 
         for table in (TRACES, ANSWERS, SCORES):
             for number in part_numbers(self.path / table):
+                if all(grounded(key[:4]) for key in self._part_keys(table, number)):
+                    continue
                 rows = self.rows(table, number)
                 kept = [r for r in rows if grounded((r["task"], r["problem"], r["sample"], r["setting"]))]
                 if len(kept) < len(rows):
@@ -131,11 +132,14 @@ class RunFolder:
 
     def keys(self, table: str) -> Iterator[tuple[str, str, int, str, int | None]]:
         """(task, problem, sample, setting, budget) of every stored row; budget is None for traces."""
-        columns = ["task", "problem", "sample", "setting"] + ([] if table == TRACES else ["budget"])
         for number in part_numbers(self.path / table):
-            part = read_part(part_path(self.path / table, number), self._schemas[table], columns)
-            for row in part.to_pylist() if part is not None else []:
-                yield row["task"], row["problem"], row["sample"], row["setting"], row.get("budget")
+            yield from self._part_keys(table, number)
+
+    def _part_keys(self, table: str, number: int) -> Iterator[tuple[str, str, int, str, int | None]]:
+        columns = ["task", "problem", "sample", "setting"] + ([] if table == TRACES else ["budget"])
+        part = read_part(part_path(self.path / table, number), self._schemas[table], columns)
+        for row in part.to_pylist() if part is not None else []:
+            yield row["task"], row["problem"], row["sample"], row["setting"], row.get("budget")
 
     def rows(self, table: str, number: int) -> list[dict[str, Any]]:
         """All rows of one part."""
@@ -180,7 +184,12 @@ class RunFolder:
         if new:
             write_part(self.path / TRACES, number, new, self._schemas[TRACES])
         rows = [answer_row(answer) for job in jobs for answer in job.answers]
-        write_part(self.path / ANSWERS, number, rows, self._schemas[ANSWERS])
+        try:
+            write_part(self.path / ANSWERS, number, rows, self._schemas[ANSWERS])
+        except StorageError:
+            # The batch is written again as a whole, under another number.
+            part_path(self.path / TRACES, number).unlink(missing_ok=True)
+            raise
         self._pending, self._pending_tokens = [], 0
         return number
 

@@ -9,6 +9,9 @@ from typing import Any
 from reghar.errors import InputError
 from reghar.store.parts import write_aside
 
+_NEEDED = ("protocol", "digest", "model", "revision", "seed", "settings", "sessions")
+_OF_PROTOCOL = ("tasks", "budgets", "budget_counts", "sampling")
+
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON that appears whole or not at all; NaN is refused, since JSON has none."""
@@ -25,9 +28,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise InputError(f"{str(path)!r} is not a run folder: it has no run.json")
     try:
         manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        _ = manifest["protocol"], manifest["digest"], manifest["model"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        missing = [key for key in _NEEDED if key not in manifest]
+        missing += [f"protocol.{key}" for key in _OF_PROTOCOL if key not in manifest.get("protocol", {})]
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{str(file)!r} is not a run's manifest: {error!r}; restore it or run again"
         ) from error
+    if missing:
+        raise InputError(
+            f"{str(file)!r} is not a run's manifest: it lacks {', '.join(missing)}; restore it or run again"
+        )
     return manifest
