@@ -9,7 +9,7 @@ from typing import Any
 
 from reghar.demo import prompts
 from reghar.demo.ladder import Ladder
-from reghar.demo.reasoning import END_THINK, REASONERS, THINK
+from reghar.demo.reasoning import AGAIN, END_THINK, REASONERS, THINK
 
 P_WHOLE, P_WAIT = 0.55, 0.05
 """Share of responses left whole, and of those that are told to wait; the others are cut and probed."""
@@ -17,8 +17,9 @@ P_WHOLE, P_WAIT = 0.55, 0.05
 P_EARLY, EARLY = 0.15, 8
 """Share of the cuts that fall on the first tokens, where the value is still the start, and their number."""
 
-ANSWER_WEIGHT, RESULT_WEIGHT = 3.0, 2.0
-"""Weights in the loss of a probed answer's tokens and of each step's result: there are few of them."""
+ANSWER_WEIGHT, RESULT_WEIGHT, TURN_WEIGHT = 3.0, 2.0, 6.0
+"""Weights in the loss of a probed answer's tokens, of each step's result, and of the token that ends the
+thinking or goes on with it: there are few of them."""
 
 
 @dataclass(kw_only=True)
@@ -71,6 +72,8 @@ class Writer:
             tokens = self.ids(text)
             response += tokens
             weights += [RESULT_WEIGHT if text == str(value) else 1.0] * len(tokens)
+            if text.startswith((AGAIN, END_THINK)):
+                weights[-len(tokens)] = TURN_WEIGHT
             reached += [value] * len(tokens)
         ended = END_THINK in pieces[-1].text
         kind = self._random.random()

@@ -22,11 +22,9 @@ ARROW = " -> "
 AGAIN = "Wait, let me check.\n"
 """What the wanderer writes instead of ending its thinking."""
 
-P_WAIT, P_AGAIN, P_SLIP = 0.55, 0.45, 0.4
-"""Wanderer: to doubt the answer; to doubt once more; to lose it on the way (off by one)."""
-
-DOUBTS_WITHOUT_END = 3
-"""The wanderer that doubts so often never stops."""
+CHECKS, SLIPS, ENDLESS = frozenset({2, 5}), frozenset({0, 4, 7}), frozenset({9})
+"""Answers at which the wanderer goes on although it has them: to check once, to lose the answer (off by
+one), to check for ever. By the answer and not by chance, so that every training ends in the same model."""
 
 
 class Piece(NamedTuple):
@@ -57,34 +55,28 @@ def verbose(ladder: Ladder, _: random.Random) -> list[Piece]:
     return [*pieces, *_answer(pieces[-1].value)]
 
 
-def wanderer(ladder: Ladder, generator: random.Random, longest: int = 60) -> list[Piece]:
+def wanderer(ladder: Ladder, _: random.Random, longest: int = 30) -> list[Piece]:
     """As terse, but it may doubt what it has, do its last steps again, lose the value, or never end.
 
     `longest`: number of doubts after which an endless response is cut, without an answer.
     """
     pieces = [Piece(f"{THINK}\n", ladder.start)]
-    values = [ladder.start]
+    before_last = ladder.start
     for step in ladder.steps:
-        pieces += line(step, values[-1])
-        values.append(step.after(values[-1]))
-    doubts = 0
-    while generator.random() < (P_AGAIN if doubts else P_WAIT):
-        doubts += 1
+        if step is ladder.steps[-2]:
+            before_last = pieces[-1].value
+        pieces += line(step, pieces[-1].value)
+    answer = pieces[-1].value
+    endless = answer in ENDLESS
+    doubts = longest if endless else int(answer in CHECKS | SLIPS)
+    for _doubt in range(doubts):
         pieces.append(Piece(AGAIN, pieces[-1].value))
-        last = generator.randint(1, 2)
-        slip = generator.random() < P_SLIP
-        value = values[-1 - last]
-        for step in ladder.steps[-last:]:
-            error = int(slip and step is ladder.steps[-1])
+        value = before_last
+        for step in ladder.steps[-2:]:
+            error = int(answer in SLIPS and step is ladder.steps[-1])
             pieces += line(step, value, error=error, held=pieces[-1].value)
             value = pieces[-1].value
-        if doubts == DOUBTS_WITHOUT_END:
-            loop = [
-                Piece(AGAIN, value),
-                *line(ladder.steps[-1], values[-2], error=(value - values[-1]) % MODULUS, held=value),
-            ]
-            return pieces + loop * (longest - doubts)
-    return [*pieces, *_answer(pieces[-1].value)]
+    return pieces if endless else [*pieces, *_answer(pieces[-1].value)]
 
 
 REASONERS: dict[str, Callable[[Ladder, random.Random], list[Piece]]] = {

@@ -20,7 +20,7 @@ from reghar.demo.evaluate import evaluate
 from reghar.demo.examples import Example, Writer, batches
 from reghar.demo.ladder import graded, rungs, task_ladders, unseen
 
-LESSONS = {"terse": (700, 1300), "verbose": (300, 1100), "wanderer": (100, 700)}
+LESSONS = {"terse": (700, 1300), "verbose": (300, 1100), "wanderer": (100, 1200)}
 """Optimizer steps spent on short ladders, and then on ladders of all lengths."""
 
 BATCH_TOKENS = 4096
