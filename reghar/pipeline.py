@@ -84,7 +84,7 @@ def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[s
                 with _session(folder, plan) as engine:
                     _generate(plan, engine, folder, jobs, scorer, console)
         manifest = folder.manifest or new_manifest(plan)
-        if jobs.count or manifest["end"] is None:
+        if jobs.count or manifest.get("end") is None:
             folder.write_manifest(manifest | {"end": now()})
     return notes
 
@@ -103,8 +103,8 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
     unequal = differences(manifest["protocol"], plan.protocol.as_dict())
     identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
     for key, mine in identity.items():
-        if manifest[key] != mine:
-            unequal.append(f"{key}: {manifest[key]!r} != {mine!r}")
+        if manifest.get(key) != mine:
+            unequal.append(f"{key}: {manifest.get(key)!r} != {mine!r}")
     if unequal:
         raise InputError(
             f"{str(folder.path)!r} holds a run with other settings: {'; '.join(unequal)}; give another --out"
@@ -225,4 +225,4 @@ def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | RayFleet]:
             "engine": info,
             "concurrency": plan.settings.concurrency,
         }
-        folder.write_manifest(manifest | {"sessions": [*manifest["sessions"], session]})
+        folder.write_manifest(manifest | {"sessions": [*manifest.get("sessions", ()), session]})

@@ -160,10 +160,10 @@ def _positive(text: str, flag: str) -> int:
 
 def settings_of(manifest: dict[str, Any]) -> RunSettings:
     """The settings that a stored run was started with. Raises `InputError` for another version's."""
-    stored = dict(manifest["settings"])
+    stored = dict(manifest.get("settings", {}))
     for name in ("tasks", "include_paths", "control_settings", "wait_strings"):
         stored[name] = tuple(stored.get(name, ()))
-    stored["thinking"] = tuple(stored["thinking"]) if stored["thinking"] else None
+    stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None
     try:
         return RunSettings(**stored)
     except TypeError as error:

@@ -9,8 +9,9 @@ from typing import Any
 from reghar.errors import InputError
 from reghar.store.parts import write_aside
 
-_NEEDED = ("protocol", "digest", "model", "revision", "seed", "settings", "sessions")
-_OF_PROTOCOL = ("tasks", "budgets", "budget_counts", "sampling")
+_NEEDED = ("protocol", "digest", "model")
+_OF_PROTOCOL = ("tasks", "budgets", "budget_counts")
+"""What no reading of a run can do without."""
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
