@@ -19,8 +19,6 @@ from reghar.outcomes import OUTCOMES, Outcome, TaskOutcomes
 
 Array = NDArray[np.float64]
 
-_SMALLEST_SETTING = 256
-"""First of the powers of two that are s1's settings of `force`, tokens (SPEC 5)."""
 _PARTS = ("ungraded_full", "ungraded_at_l_max", "length_correct")
 """Statistics that are no measure themselves, only parts of one."""
 
@@ -59,8 +57,7 @@ class Columns:
     def of(cls, outcomes: TaskOutcomes) -> Columns:
         """The columns of a task."""
         grid = [int(budget) for budget in outcomes.budgets]
-        powers = [one for one in grid if one >= _SMALLEST_SETTING and one & (one - 1) == 0]
-        chosen = tuple(powers) if outcomes.settings is None else outcomes.settings
+        chosen = outcomes.forced_settings
         for setting in chosen:
             if setting not in grid:
                 raise InputError(f"setting {setting} is no budget of the run: choose among {grid}")
@@ -162,7 +159,7 @@ def _control_figures(columns: Columns, means: Array) -> dict[str, Array]:
     at = np.searchsorted(columns.budgets, columns.settings)
     percent = 100 * means[..., columns.curve][..., at]
     slopes = control.scaling(used, percent)
-    within = control.within(used, np.nan, np.array(columns.settings) * (1 + 1e-12))
+    within = control.within(used, np.nan, np.array(columns.settings) * (1 + metrics.ROUNDING))
     return {
         "control": 100 * within.mean(axis=-1),
         "scaling": slopes.per_doubling,

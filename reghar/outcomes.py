@@ -30,6 +30,9 @@ class Outcome(StrEnum):
 OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)
 """Outcomes by their int8 code in `TaskOutcomes.outcome`."""
 
+_SMALLEST_SETTING = 256
+"""Tokens."""
+
 MISSING = -1
 """The code of a planned (problem, sample, budget) that the run does not hold (yet)."""
 
@@ -62,8 +65,16 @@ class TaskOutcomes:
     budget_counts: BudgetCounts = "response"
     """Which tokens the budgets count."""
     settings: tuple[int, ...] | None = None
-    """The budgets that are the settings of s1's budget forcing (SPEC 5), as the run names them; None for
-    the powers of two from 256 on that the grid holds."""
+    """The budgets that the run names as settings of budget forcing; None where it names none."""
+
+    @property
+    def forced_settings(self) -> tuple[int, ...]:
+        """The budgets that are s1's settings of `force` (SPEC 5): those named, else the grid's powers of
+        two from 256 on."""
+        if self.settings is not None:
+            return self.settings
+        grid = (int(budget) for budget in self.budgets)
+        return tuple(one for one in grid if one >= _SMALLEST_SETTING and one & (one - 1) == 0)
 
     @property
     def counted(self) -> NDArray[np.int64]:

@@ -10,11 +10,10 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
-from reghar.engines.preflight import EXTENSIONS, Served, headers, inspect_server, server_says
+from reghar.engines.preflight import EXTENSIONS, Served, headers, inspect_server, retry_after, server_says
 from reghar.engines.servers import RequestFailure, Server, Servers
 from reghar.errors import EngineError
 from reghar.models import Model
@@ -248,17 +247,5 @@ def _refusal(server: Server, response: aiohttp.ClientResponse, text: str) -> Exc
     """What an answer other than 200 means: `RequestFailure` where it may pass, else `EngineError`."""
     said = f"{response.status}: {server_says(text)}"
     if response.status in (408, 429) or response.status >= 500:
-        return RequestFailure(f"answers {said}", retry_after=_retry_after(response))
+        return RequestFailure(f"answers {said}", retry_after=retry_after(response.headers))
     return EngineError(f"the server at {server.url} refuses a request with {said}")
-
-
-def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds that `Retry-After` asks for; a date is read by the server's own clock."""
-    value = response.headers.get("Retry-After", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        now = parsedate_to_datetime(response.headers["Date"])
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
-        return None

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
@@ -180,11 +182,6 @@ class _BusyError(EngineError):
         self.retry_after = retry_after
 
 
-def _seconds(text: str | None) -> float | None:
-    """Of a Retry-After header; None for a date or none."""
-    return float(text) if text is not None and re.fullmatch(r"[0-9]{1,6}", text.strip()) else None
-
-
 def _open(request: urllib.request.Request) -> dict[str, Any]:
     """The JSON object that answers; asked again where the server is busy for now."""
     for pause in PAUSES:
@@ -209,7 +206,7 @@ def _open_once(request: urllib.request.Request) -> dict[str, Any]:
             ) from error
         line = f"{request.full_url} answers {error.code}: {said}"
         if error.code in (408, 429) or error.code >= 500:
-            raise _BusyError(line, retry_after=_seconds(error.headers.get("Retry-After"))) from error
+            raise _BusyError(line, retry_after=retry_after(error.headers)) from error
         raise (_RefusedError if error.code in (400, 422) else EngineError)(line) from error
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
@@ -230,3 +227,15 @@ def server_says(text: str) -> str:
     except (ValueError, AttributeError):
         pass
     return " ".join(text.split())[:300] or "nothing"
+
+
+def retry_after(headers: Mapping[str, str] | Message) -> float | None:
+    """Seconds that `Retry-After` asks for; a date is read by the server's own clock. None for neither."""
+    value = headers.get("Retry-After", "")
+    if value.isdigit():
+        return float(value)
+    try:
+        now = parsedate_to_datetime(headers["Date"])
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (KeyError, ValueError, TypeError):
+        return None

@@ -39,11 +39,12 @@ def own_control(
     """
     for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
         method = pooled(methods)
-        means = problem_means(method.values(), method.stored)
+        values = method.values()
+        means = problem_means(values, method.stored)
         value = float(method.control(means.mean(axis=0)))
         if method.name == "force" or np.isnan(value):
             continue
-        drawn = _Draw(task, interval, seed, replicates).of(method.values(), method.stored)
+        drawn = _Draw(task, interval, seed, replicates).of(values, method.stored)
         unit, higher_is_better = MEASURES["control"]
         draws = None if drawn is None else method.control(drawn[0])
         low, high = (None, None) if drawn is None or draws is None else stats.interval(draws, drawn[1])

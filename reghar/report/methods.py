@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from reghar import control
 from reghar.curves import stored_traces
 from reghar.methods import Setting
+from reghar.metrics import ROUNDING
 from reghar.outcomes import TaskOutcomes
 from reghar.store import StoredRun
 
@@ -18,10 +19,6 @@ Array = NDArray[np.float64]
 
 FORCED = " + force"
 """Ends the name of a method with budget forcing on top."""
-_SMALLEST = 256
-"""First of the powers of two that are s1's settings of `force`, tokens (SPEC 5)."""
-_FLOAT = 1e-12
-"""A mean of tokens that all reach the limit may pass it by a rounding error of this size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +84,8 @@ class Method:
             plain = means[..., -1:]
             return np.where(fewer, used < plain, used > plain).astype(np.float64)
         low, high = np.array([bounds(one) for one in self.settings]).T
-        inside = control.within(used, low * (1 - _FLOAT), high * (1 + _FLOAT))
+        # A mean of tokens that all reach the limit may pass it by a rounding error.
+        inside = control.within(used, low * (1 - ROUNDING), high * (1 + ROUNDING))
         return np.where(np.isnan(low) & np.isnan(high), np.nan, inside.astype(np.float64))
 
     def control(self, means: Array) -> Array:
@@ -153,15 +151,14 @@ def _forced(run: StoredRun, task: str, setting: Setting, thinking: bool) -> Eval
 
 
 def _force(run: StoredRun, task: str) -> Iterator[Evaluation]:
-    """Budget forcing from the curve, at the settings given or the powers of two of the grid.
+    """Budget forcing from the curve.
 
     It is judged by the plain traces alone, as the measures of `reghar.measures` are.
     """
     outcomes = run.outcomes(task)
     thinking = bool(outcomes.thought.any())
     for column, budget in enumerate(int(b) for b in outcomes.budgets):
-        power = budget >= _SMALLEST and budget & (budget - 1) == 0
-        if power if outcomes.settings is None else budget in outcomes.settings:
+        if budget in outcomes.forced_settings:
             yield Evaluation(
                 name=str(budget),
                 minimum=None,
