@@ -55,3 +55,10 @@ def test_bad_choices_are_one_line(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+def test_the_figure_has_as_many_budgets_as_a_short_frontier_allows(tmp_path: Path) -> None:
+    """The published grid has 7 budgets between 1,024 and 8,192, fewer than the figure's usual 10."""
+    words = ["--frontier", "Qwen3-4B", "--task", "aime24", "--l-max", "8192", "--n", "3"]
+    assert main(["budgets", *words, "--figure", str(tmp_path / "errors")]) == 0
+    assert (tmp_path / "errors.png").stat().st_size > 5_000

@@ -233,10 +233,11 @@ def test_the_key_is_sent_and_never_stored_or_printed(
     assert manifest["settings"]["api_key_env"] == "SERVER_KEY"
 
 
+@pytest.mark.parametrize("key", ["sk-secret1\nsk-secret2", "sk-secret1 sk-secret2", "sk-secret\u2028"])
 def test_a_key_that_is_none_is_not_printed(
-    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    key: str, flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("PASTED", "sk-secret1\nsk-secret2")
+    monkeypatch.setenv("PASTED", key + "x")
     assert main([*flags, "--api-key-env", "PASTED", "--base-url", "http://127.0.0.1:1"]) == 2
     error = capsys.readouterr().err
     assert "PASTED" in error
