@@ -21,6 +21,7 @@ $(READY): requirements.txt pyproject.toml
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 # The page is tested in a real browser, which is a system package.

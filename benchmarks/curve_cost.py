@@ -24,8 +24,8 @@ from smollm2 import smollm2
 from reghar.budgets import parse_budgets
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.vllm import VllmEngine
-from reghar.jobs import Activity, Done, Job
-from reghar.models import Model, load_model
+from reghar.generation.jobs import Activity, Done, Job
+from reghar.prompting.tokenizer import Model, load_model
 from reghar.tasks import Problem
 
 QUESTION = (

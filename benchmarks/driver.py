@@ -26,10 +26,10 @@ from plain_schedule import TASK, plain_schedule
 
 from reghar.budgets import REG_GRID
 from reghar.engines.base import Chunk, EngineInfo, Sampling
-from reghar.engines.ray import _count
-from reghar.jobs import Activity, Done, Job
-from reghar.models import load_model
-from reghar.schedule import Schedule
+from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.schedule import Schedule
+from reghar.prompting.tokenizer import load_model
+from reghar.run.replicas import _count
 from reghar.store.folder import RunFolder
 from reghar.tasks import Problem
 

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, forced_segment
-from reghar.outcomes import Outcome
+from reghar.grading.outcome import Outcome
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

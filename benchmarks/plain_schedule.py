@@ -1,13 +1,13 @@
 """The schedule that the benchmarks time: default sampling and probe, one task, no test-time control."""
 
 from reghar.engines.base import Engine
-from reghar.jobs import Activity
-from reghar.models import Model
-from reghar.probes import make_probe
-from reghar.prompts import PromptFormat
+from reghar.generation.jobs import Activity
+from reghar.generation.schedule import Schedule
+from reghar.prompting.probes import make_probe
+from reghar.prompting.prompts import PromptFormat
+from reghar.prompting.thinking import find_delimiters
+from reghar.prompting.tokenizer import Model
 from reghar.protocol import SamplingProtocol
-from reghar.schedule import Schedule
-from reghar.thinking import find_delimiters
 
 TASK = "t"
 

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from reghar.budgets import REG_GRID
-from reghar.frontiers import Frontier, Source, TaskFrontier, points_sha256, write_frontier
-from reghar.outcomes import OUTCOMES
+from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
+from reghar.grading.outcome import OUTCOMES
 from reghar.store.manifest import write_json
 from reghar.store.parts import write_part
 from reghar.store.tables import ANSWERS, SCORES, TRACES, schemas

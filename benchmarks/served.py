@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from reghar.models import load_model
+from reghar.prompting.tokenizer import load_model
 from reghar.store import StoredRun, load_run
 
 CONTEXT = 512

@@ -13,19 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reghar import metrics
-from reghar.curves import Curve, curve_of
-from reghar.efficiency import Efficiency
 from reghar.errors import InputError
-from reghar.frontiers import TaskFrontier
+from reghar.frontiers.frontier import TaskFrontier
+from reghar.measures import reg
+from reghar.measures.curves import Curve, curve_of
+from reghar.measures.efficiency import Efficiency
+from reghar.measures.trace_table import KEY, trace_table
 from reghar.store import StoredRun, load_run
-from reghar.trace_table import KEY, trace_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from reghar.report.axes import Scale
+    from reghar.report.figures.axes import Scale
 
 
 def load(path: str | Path) -> Run:
@@ -68,14 +68,14 @@ class Run:
         """Accuracy by budget. Raises `InputError` for an unknown task or an incomplete run."""
         return curve_of(self.stored.outcomes(task))
 
-    def reg(self, task: str, frontier: str) -> metrics.RegResult:
+    def reg(self, task: str, frontier: str) -> reg.RegResult:
         """REG in tokens against a frontier, a name or a file (REG eq. 6, 8, 9).
 
         Raises `InputError` where the two must not be compared: a subset of the problems, other
         budgets than the frontier covers, budgets that count thinking tokens alone.
         """
         curve, known = self.curve(task), self._frontier(task, frontier)
-        return metrics.reg(curve.budgets, curve.accuracy, known.budgets, known.accuracy)
+        return reg.reg(curve.budgets, curve.accuracy, known.budgets, known.accuracy)
 
     def plot(
         self, task: str, *, frontier: str | None = None, axes: Axes | None = None, scale: Scale = "linear"
@@ -84,7 +84,7 @@ class Run:
 
         Raises `InputError` as `reg` does.
         """
-        from reghar.report import figures, style
+        from reghar.report.figures import curves, style
         from reghar.report.schema import CurveRecord, FrontierCurveRecord
 
         curve = self.curve(task)
@@ -97,7 +97,7 @@ class Run:
         best = None
         if frontier is not None:
             known = self._frontier(task, frontier)
-            values = metrics.frontier_at(curve.budgets, known.budgets, known.accuracy)
+            values = reg.frontier_at(curve.budgets, known.budgets, known.accuracy)
             own = set(curve.budgets.tolist()) <= set(known.budgets)
             best = FrontierCurveRecord(accuracy=tuple(values.tolist()), interpolated=not own)
         with style.styled():
@@ -105,13 +105,13 @@ class Run:
                 from matplotlib.figure import Figure
 
                 axes = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT)).subplots()
-            label, counts = figures.model_label(self.stored.model), self.stored.protocol["budget_counts"]
-            figures.curve(axes, record, best, label=label, scale=scale, counts=counts)
+            label, counts = curves.model_label(self.stored.model), self.stored.protocol["budget_counts"]
+            curves.curve(axes, record, best, label=label, scale=scale, counts=counts)
         return axes
 
     def _frontier(self, task: str, name: str) -> TaskFrontier:
         """The frontier of one task, if the run may be compared with it."""
-        from reghar.report.reference import choose_reference
+        from reghar.frontiers.choose import choose_reference
 
         protocol = {**self.stored.protocol, "tasks": {task: self.stored.protocol["tasks"][task]}}
         known = choose_reference(name, model=self.stored.model, protocol=protocol).tasks.get(task)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from needs import missing
+from helpers.needs import missing
 
 
 @pytest.fixture(scope="session")

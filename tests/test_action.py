@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from stored_runs import worse_copy, write_data, write_run
+from helpers.stored_runs import worse_copy, write_data, write_run
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from page_runs import BUDGETS, TASK, write_run
+from helpers.page_runs import BUDGETS, TASK, write_run
 
 import reghar
 from reghar.api import Run
 from reghar.errors import InputError
-from reghar.trace_table import KEY, trace_table
+from reghar.measures.trace_table import KEY, trace_table
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_runs import write_run
+from helpers.page_runs import write_run
 
 from reghar.cli import main
 from reghar.cli.budgets import coefficients

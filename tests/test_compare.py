@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stored_runs import CORRECT, TASKS, resampled, three_runs, write_data
+from helpers.stored_runs import CORRECT, TASKS, resampled, three_runs, write_data
 
 from reghar.cli import main
-from reghar.comparison import render
-from reghar.comparison.balanced import balanced_cells, correct_lengths, solved
-from reghar.comparison.measured import Bootstrap, measure_side, paired
-from reghar.comparison.sides import Side, load_sides, only_problems, up_to_budget
-from reghar.comparison.table import Comparison, compare, relative_change
+from reghar.compare import render
+from reghar.compare.balanced import balanced_cells, correct_lengths, solved
+from reghar.compare.measured import Bootstrap, measure_side, paired
+from reghar.compare.sides import Side, load_sides, only_problems, up_to_budget
+from reghar.compare.table import Comparison, compare, relative_change
 from reghar.errors import InputError
-from reghar.report.reference import Reference
+from reghar.frontiers.choose import Reference
 from reghar.store import load_run
 
 QUICK = Bootstrap(replicates=500)

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from outcome_arrays import outcomes_of, random_outcomes
+from helpers.outcome_arrays import outcomes_of, random_outcomes
 
-from reghar.curves import curve_of
 from reghar.errors import InputError
-from reghar.outcomes import MISSING
+from reghar.measures.curves import curve_of
+from reghar.store.outcomes import MISSING
 
 CORRECT = [[[0, 1], [0, 0]], [[1, 1], [0, 1]], [[0, 0], [0, 0]]]
 

@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reghar import demo
-from reghar.demo import ladder, prompts, tokenizer
-from reghar.demo.evaluate import evaluate
-from reghar.demo.examples import Writer
+from reghar.demo import ladder
 from reghar.demo.ladder import LONGEST, SHORTEST, Ladder, task_ladders
-from reghar.demo.reasoning import REASONERS, last_step_token, value_reached
 from reghar.errors import InputError
-from reghar.probes import PRESETS
+from reghar.prompting.probes import PRESETS
+from tools.train_demo import prompts, tokenizer
+from tools.train_demo.evaluate import evaluate
+from tools.train_demo.examples import Writer
+from tools.train_demo.reasoning import REASONERS, last_step_token, value_reached
 
 LADDERS = task_ladders()
 

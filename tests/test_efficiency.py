@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.outcome_arrays import outcomes_of
 from hypothesis import given
 from hypothesis import strategies as st
-from outcome_arrays import outcomes_of
 
-from reghar.efficiency import efficiency_of, minimal_budgets
-from reghar.outcomes import MISSING
+from reghar.measures.efficiency import efficiency_of, minimal_budgets
+from reghar.store.outcomes import MISSING
 
 BUDGETS = [0, 100, 200, 400]
 NONE = np.nan

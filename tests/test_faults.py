@@ -18,8 +18,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from loopback import BEYOND, TOKENIZER, Fault, Loopback, serving
-from stored_tables import TABLES, assert_same, tables, wait_for_part
+from helpers.loopback import BEYOND, TOKENIZER, Fault, Loopback, serving
+from helpers.stored_tables import TABLES, assert_same, tables, wait_for_part
 
 from reghar.cli import main
 from reghar.errors import StorageError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from reghar.errors import InputError
-from reghar.frontiers import (
+from reghar.frontiers.frontier import (
     available,
     load_frontier,
     match_frontier,

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reghar.grading import AnswerKind, GradeRequest, Segment, Verdict, forced_segment, grade, natural_segment
+from reghar.grading.outcome import Outcome
 from reghar.grading.rules import grade_quickly
-from reghar.outcomes import Outcome
 
 THINKING = ("<think>", "</think>")
 CASES = json.loads((Path(__file__).parent / "cases" / "grading.json").read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reghar.grading import AnswerKind, GradeRequest, grade
-from reghar.outcomes import Outcome
+from reghar.grading.outcome import Outcome
 from reghar.tasks import load_problems, load_task
 
 TASKS = ["aime24", "aime25", "amc23", "math500", "minerva_math", "gsm8k", "olympiadbench", "gpqa_diamond"]

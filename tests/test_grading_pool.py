@@ -12,7 +12,7 @@ import pytest
 
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, Verdict, forced_segment, natural_segment
 from reghar.grading import pool as pool_module
-from reghar.outcomes import Outcome
+from reghar.grading.outcome import Outcome
 
 ENDLESS = r"\Gamma(10^{100})"
 """An answer on which the computer algebra does not come to an end."""

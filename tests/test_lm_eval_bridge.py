@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from reghar.cli import main
-from reghar.data import data_dir
 from reghar.errors import InputError
+from reghar.paths import data_dir
 from reghar.report.build import build_report
 from reghar.report.schema import Report, TaskReport
 from reghar.store import load_run

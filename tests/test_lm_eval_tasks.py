@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from reghar.data import data_dir
+from reghar.lm_eval_bridge.hooks import problems, process_results
+from reghar.paths import data_dir
 from reghar.tasks import load_problems, load_task
-from reghar.tasks.lm_eval_hooks import problems, process_results
 
 NAMES = ("aime24", "aime25", "amc23", "math500", "minerva_math", "gpqa_diamond", "gsm8k", "olympiadbench")
 

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from outcome_arrays import outcomes_of, random_outcomes
+from helpers.outcome_arrays import outcomes_of, random_outcomes
 
 from reghar.budgets import REG_32K_GRID, REG_GRID
 from reghar.errors import InputError
-from reghar.frontiers import TaskFrontier, load_frontier
-from reghar.measures import MEASURES, average_measures, difference, task_measures
-from reghar.metrics import reg
-from reghar.outcomes import MISSING, OUTCOMES, Outcome
+from reghar.frontiers.frontier import TaskFrontier, load_frontier
+from reghar.grading.outcome import OUTCOMES, Outcome
+from reghar.measures.catalogue import MEASURES
+from reghar.measures.reg import reg
+from reghar.measures.task import average_measures, difference, task_measures
+from reghar.store.outcomes import MISSING
 
 BUDGETS = [0, 256, 512, 1024, 2048]
 FRONTIER = TaskFrontier(budgets=tuple(BUDGETS), accuracy=(0.1, 0.4, 0.6, 0.8, 0.8), samples=4, problems=20)

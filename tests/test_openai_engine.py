@@ -12,16 +12,17 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from loopback import TOKENIZER, Loopback, serving
+from helpers.loopback import TOKENIZER, Loopback, serving
 
 from reghar.cli import main
 from reghar.engines import preflight
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.openai import OpenAIEngine
 from reghar.engines.preflight import base_urls
-from reghar.engines.scripted import ScriptedEngine, scripted_model
+from reghar.engines.scripted import ScriptedEngine
 from reghar.engines.servers import RequestFailure, Servers
 from reghar.errors import EngineError, InputError
+from reghar.prompting.scripted import scripted_model
 from reghar.store import load_run
 
 PROMPT = TOKENIZER.encode_text("user: How many?\nassistant: ")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browser import Browser, chromium
-from page_runs import BUDGETS, TASK, write_run
+from helpers.browser import Browser, chromium
+from helpers.page_runs import BUDGETS, TASK, write_run
 
-from reghar.page.build import PageRun
-from reghar.page.write import write_page
 from reghar.report.build import build_report
+from reghar.report.page.build import PageRun
+from reghar.report.page.write import write_page
 
 DEEP = f"#task={TASK}&problem=sum-0&sample=2&budget=256"
 BAD = f"#task={TASK}&problem=%3C%2Ftitle%3E%3Cb%3Ebad"

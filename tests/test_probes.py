@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from reghar.engines.scripted import ByteTokenizer
 from reghar.errors import InputError
-from reghar.probes import PRESETS, make_probe
-from reghar.thinking import find_delimiters
+from reghar.prompting.probes import PRESETS, make_probe
+from reghar.prompting.scripted import ByteTokenizer
+from reghar.prompting.thinking import find_delimiters
 
 THINK = find_delimiters(ByteTokenizer())
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pandas as pd
 import psutil
 import pytest
-from stored_tables import assert_same, tables, wait_for_part
+from helpers.stored_tables import assert_same, tables, wait_for_part
 
 from reghar.cli import main
-from reghar.engines.ray import _places
+from reghar.run.replicas import _places
 
 PAIRS = 12 * 4
 

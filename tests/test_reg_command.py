@@ -11,7 +11,7 @@ import pytest
 from reghar.cli import frontier as frontier_command
 from reghar.cli import reg as reg_command
 from reghar.errors import InputError
-from reghar.frontiers import load_frontier
+from reghar.frontiers.frontier import load_frontier
 
 AREAS = {"aime24": 8007.43, "aime25": 6696.47, "amc23": 13700.65, "minerva_math": 7224.85}
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from reghar.errors import InputError
-from reghar.measures import MEASURES
+from reghar.measures.catalogue import MEASURES
 from reghar.report import terminal
 from reghar.report.markdown import markdown
 from reghar.report.ranking import rank, ranking_markdown

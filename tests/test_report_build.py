@@ -14,9 +14,9 @@ import pytest
 
 from reghar.cli import report as command
 from reghar.errors import InputError
+from reghar.frontiers.choose import choose_reference
 from reghar.report import markdown
 from reghar.report.build import build_report
-from reghar.report.reference import choose_reference
 from reghar.report.schema import Report
 from reghar.report.write import write_report
 from reghar.store import StoredRun, load_run

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from reghar.curves import problem_means, stored_traces
-from reghar.outcomes import MISSING, TaskOutcomes
-from reghar.report import figures, style
+from reghar.measures.curves import problem_means, stored_traces
+from reghar.report.figures import curves, style
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord
+from reghar.store.outcomes import MISSING, TaskOutcomes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def _outcomes(problems: int = 5, samples: int = 3) -> TaskOutcomes:
 
 
 def test_a_curve_shows_itself_its_band_the_frontier_and_both_kinds_of_gap(axes: Axes) -> None:
-    figures.curve(axes, CURVE, FRONTIER, label="m")
+    curves.curve(axes, CURVE, FRONTIER, label="m")
     labels = axes.get_legend_handles_labels()[1]
     assert set(labels) == {"gap to the frontier", "beyond the frontier", "frontier", "95% interval", "m"}
     model = axes.get_lines()[labels_of_lines(axes).index("m")]
@@ -73,18 +73,18 @@ def labels_of_lines(axes: Axes) -> list[str]:
 
 
 def test_without_a_frontier_the_curve_stands_alone(axes: Axes) -> None:
-    figures.curve(axes, CURVE, None)
+    curves.curve(axes, CURVE, None)
     assert axes.get_legend_handles_labels()[1] == ["95% interval", "model"]
 
 
 def test_the_log_axis_keeps_budget_zero(axes: Axes) -> None:
-    figures.curve(axes, CURVE, FRONTIER, scale="log2")
+    curves.curve(axes, CURVE, FRONTIER, scale="log2")
     assert axes.get_xscale() == "symlog"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "64", "128", "256", "512"]
 
 
 def test_an_overlay_tells_models_apart_by_more_than_colour(axes: Axes) -> None:
-    figures.overlay(axes, [("one", CURVE), ("two", CURVE), ("three", CURVE)], FRONTIER)
+    curves.overlay(axes, [("one", CURVE), ("two", CURVE), ("three", CURVE)], FRONTIER)
     assert labels_of_lines(axes) == ["one", "two", "three", "frontier"]
     lines = axes.get_lines()
     assert len({line.get_color() for line in lines}) == 4
@@ -93,7 +93,7 @@ def test_an_overlay_tells_models_apart_by_more_than_colour(axes: Axes) -> None:
 
 def test_lengths_count_every_stored_trace(axes: Axes) -> None:
     outcomes = _outcomes()
-    figures.response_lengths(axes, outcomes)
+    curves.response_lengths(axes, outcomes)
     drawn = max(
         sum(bar.get_height() + bar.get_y() for bar in container.patches) for container in axes.containers
     )
@@ -102,7 +102,7 @@ def test_lengths_count_every_stored_trace(axes: Axes) -> None:
 
 def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> None:
     outcomes = _outcomes()
-    figures.problem_heat_map(axes, outcomes)
+    curves.problem_heat_map(axes, outcomes)
     image = np.asarray(axes.get_images()[0].get_array())
     assert image.shape == (5, len(BUDGETS))
     means = image.mean(axis=1)
@@ -114,9 +114,9 @@ def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> Non
 
 
 def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
-    panels = [(name, partial(figures.curve, curve=CURVE, frontier=FRONTIER)) for name in ("a$_$", "b", "c")]
-    first = {file.name: file.read_bytes() for file in figures.save(panels, tmp_path / "curves")}
-    again = {file.name: file.read_bytes() for file in figures.save(panels, tmp_path / "curves")}
+    panels = [(name, partial(curves.curve, curve=CURVE, frontier=FRONTIER)) for name in ("a$_$", "b", "c")]
+    first = {file.name: file.read_bytes() for file in curves.save(panels, tmp_path / "curves")}
+    again = {file.name: file.read_bytes() for file in curves.save(panels, tmp_path / "curves")}
     assert first.keys() == {"curves.png", "curves.svg"}
     assert first == again
     assert first["curves.png"].startswith(b"\x89PNG")
@@ -125,8 +125,8 @@ def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
 
 
 def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
-    panel = partial(figures.curve, curve=CURVE, frontier=None, label="<script>alert(1)</script> $\\frac$")
-    figures.save([("t", panel)], tmp_path / "curves", formats=["svg"])
+    panel = partial(curves.curve, curve=CURVE, frontier=None, label="<script>alert(1)</script> $\\frac$")
+    curves.save([("t", panel)], tmp_path / "curves", formats=["svg"])
     svg = (tmp_path / "curves.svg").read_text(encoding="utf-8")
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
@@ -134,5 +134,5 @@ def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
 
 def test_a_label_is_the_models_own_name() -> None:
     reg = MeasureRecord(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
-    assert figures.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
-    assert figures.model_label("demo:terse") == "demo:terse"
+    assert curves.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
+    assert curves.model_label("demo:terse") == "demo:terse"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from stored_tables import TABLES, assert_same, tables
+from helpers.stored_tables import TABLES, assert_same, tables
 
 from reghar.cli import main, make_parser
 from reghar.cli.run import settings_from
-from reghar.plan import make_plan, probe_room
+from reghar.run.plan import make_plan, probe_room
 from reghar.store import load_run
 from reghar.store.parts import part_numbers
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from reghar.cli import main
 from reghar.errors import InputError
 from reghar.grading import GraderPool
-from reghar.scaling import ABSTAINS, RIGHT, majority, rejection
-from reghar.settings_file import measure_settings, read_settings
+from reghar.measures.csv_input import read_settings
+from reghar.measures.s1 import measure_settings
+from reghar.measures.scaling import ABSTAINS, RIGHT, majority, rejection
+from reghar.measures.scaling_of_run import _rejection_rows
+from reghar.measures.votes import answer_groups
 from reghar.store import load_run
-from reghar.stored_scaling import _rejection_rows
-from reghar.votes import answer_groups
 
 HEADER = "setting,min_tokens,max_tokens,tokens,accuracy\n"
 # s1, table 12: step-conditional control, a step taken as 100 tokens.

@@ -6,15 +6,16 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import pytest
 
 from reghar.engines.base import Chunk, EngineInfo, ResponseLostError, Sampling
-from reghar.engines.scripted import ByteTokenizer, ScriptedEngine, scripted_model
+from reghar.engines.scripted import ScriptedEngine
 from reghar.errors import EngineError
-from reghar.jobs import Activity, Done, Job
-from reghar.probes import Probe, make_probe
-from reghar.prompts import PromptFormat
+from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.schedule import Schedule
+from reghar.prompting.probes import Probe, make_probe
+from reghar.prompting.prompts import PromptFormat
+from reghar.prompting.scripted import ByteTokenizer, scripted_model
+from reghar.prompting.thinking import find_delimiters
 from reghar.protocol import SamplingProtocol
-from reghar.schedule import Schedule
 from reghar.tasks import Problem
-from reghar.thinking import find_delimiters
 
 TOKENIZER = ByteTokenizer()
 QUESTION = Problem(task="t", id="p", question="What is it?", gold=("42",), choices=())

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from reghar.grading import GraderPool
-from reghar.outcomes import Outcome
-from reghar.scores import AnswerScorer
+from reghar.grading.outcome import Outcome
+from reghar.grading.scores import AnswerScorer
 from reghar.tasks import Problem
 
 

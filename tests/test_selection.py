@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from reghar.errors import InputError
-from reghar.frontiers import load_frontier
-from reghar.selection import approximation_error, oracle, selection_errors, up_to
+from reghar.frontiers.frontier import load_frontier
+from reghar.measures.selection import approximation_error, oracle, selection_errors, up_to
 
 MODELS = ("DeepSeek-R1-Distill-Qwen-1.5B", "DeepSeek-R1-Distill-Qwen-7B", "Qwen3-4B", "Qwen3-8B")
 

@@ -17,8 +17,8 @@ import pytest
 
 from reghar import demo
 from reghar.cli import main
-from reghar.comparison.sides import load_sides
-from reghar.comparison.table import compare
+from reghar.compare.sides import load_sides
+from reghar.compare.table import compare
 from reghar.store import load_run
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]

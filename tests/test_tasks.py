@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from reghar.data import data_dir
 from reghar.errors import InputError
+from reghar.paths import data_dir
 from reghar.tasks import AnswerRule, list_tasks, load_task
 from reghar.tasks.task import PREFIX
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from reghar.cli import tasks as command
-from reghar.data import data_dir
 from reghar.errors import InputError
+from reghar.paths import data_dir
 from reghar.tasks import load_problems, load_task, problems_digest
 
 

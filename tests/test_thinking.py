@@ -1,5 +1,12 @@
-from reghar.engines.scripted import ByteTokenizer
-from reghar.thinking import Block, BlockFinder, find_block, find_delimiters, find_sequence, opened_by_prompt
+from reghar.prompting.scripted import ByteTokenizer
+from reghar.prompting.thinking import (
+    Block,
+    BlockFinder,
+    find_block,
+    find_delimiters,
+    find_sequence,
+    opened_by_prompt,
+)
 
 TOKENIZER = ByteTokenizer()
 THINK = find_delimiters(TOKENIZER)

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import chromium
-from page_runs import TASK, write_run
+from helpers.browser import chromium
+from helpers.page_runs import TASK, write_run
 
-from reghar.page.build import PageRun
-from reghar.page.view import PageServer
 from reghar.report.build import build_report
+from reghar.report.page.build import PageRun
+from reghar.report.page.view import PageServer
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from scipy.stats import binomtest
 from reghar import demo
 from reghar.cli import main
 from reghar.demo.ladder import MODULUS, task_ladders
-from reghar.demo.reasoning import last_step_token, terse
-from reghar.efficiency import efficiency_of
-from reghar.frontiers import load_frontier
-from reghar.measures import difference, task_measures
-from reghar.models import load_model
-from reghar.outcomes import TaskOutcomes
+from reghar.frontiers.frontier import load_frontier
+from reghar.measures.efficiency import efficiency_of
+from reghar.measures.task import difference, task_measures
+from reghar.prompting.tokenizer import load_model
 from reghar.store import load_run
+from reghar.store.outcomes import TaskOutcomes
+from tools.train_demo.reasoning import last_step_token, terse
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
@@ -105,7 +105,7 @@ def test_a_fresh_run_passes_the_gate_and_a_worse_model_does_not(runs: dict[str, 
 
 @pytest.fixture(scope="module")
 def greedy() -> dict[str, Any]:
-    script = Path(__file__).with_name("greedy_probes.py")
+    script = Path(__file__).parent / "helpers" / "greedy_probes.py"
     done = subprocess.run(
         [sys.executable, script, "demo:verbose", BUDGETS], capture_output=True, text=True, timeout=600
     )
@@ -145,7 +145,7 @@ def _logit_gap(problem: str, trace: list[int], again: list[int]) -> float:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from reghar.prompts import PromptFormat
+    from reghar.prompting.prompts import PromptFormat
     from reghar.tasks import load_problems, load_task
 
     place = next(i for i, (a, b) in enumerate(zip(trace, again, strict=False)) if a != b)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from reghar.errors import InputError
 
 if TYPE_CHECKING:
-    from reghar.frontiers import Frontier
+    from reghar.frontiers.frontier import Frontier
 
 Points = tuple[list[int], list[float]]
 """Budgets in tokens and the accuracies at them, of a frontier."""
@@ -58,8 +58,8 @@ def budgets(arguments: argparse.Namespace) -> int:
 
 
 def _points(arguments: argparse.Namespace) -> Points | None:
-    from reghar.frontiers import load_frontier
-    from reghar.selection import up_to
+    from reghar.frontiers.frontier import load_frontier
+    from reghar.measures.selection import up_to
 
     if arguments.frontier is None:
         return None
@@ -81,7 +81,7 @@ def _curve(frontier: Frontier, task: str | None) -> tuple[Sequence[int], Sequenc
 
 def _chosen(arguments: argparse.Namespace, points: Points | None) -> tuple[int, ...]:
     from reghar.budgets import exponential, linear
-    from reghar.selection import oracle
+    from reghar.measures.selection import oracle
 
     if arguments.strategy == "oracle":
         if points is None:
@@ -101,7 +101,7 @@ def coefficients(chosen: Sequence[int]) -> list[float]:
 
 
 def _print_choice(chosen: Sequence[int], points: Points | None) -> None:
-    from reghar.selection import approximation_error
+    from reghar.measures.selection import approximation_error
 
     sys.stdout.write("budget  c_i\n")
     for budget, weight in zip(chosen, coefficients(chosen), strict=True):
@@ -114,20 +114,20 @@ def _print_choice(chosen: Sequence[int], points: Points | None) -> None:
 def _draw(points: Points, l_min: int, stem: Path) -> None:
     from functools import partial
 
-    from reghar.report import figures
-    from reghar.selection import selection_errors
+    from reghar.measures.selection import selection_errors
+    from reghar.report.figures import curves
 
     inner = sum(budget >= l_min for budget in points[0][1:-1])
     errors = selection_errors(*points, up_to_n=max(1, min(10, inner)), l_min=l_min)
-    for file in figures.save([("", partial(figures.selection_errors, errors=errors))], stem):
+    for file in curves.save([("", partial(curves.selection_errors, errors=errors))], stem):
         sys.stdout.write(f"{file}\n")
 
 
 def _per_question(folders: Sequence[Path]) -> int:
     import numpy as np
 
-    from reghar.curves import curve_of
-    from reghar.efficiency import minimal_budgets
+    from reghar.measures.curves import curve_of
+    from reghar.measures.efficiency import minimal_budgets
     from reghar.report.text import printable
     from reghar.store import load_run
 

@@ -14,9 +14,9 @@ from reghar.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reghar.comparison.measured import Bootstrap
-    from reghar.regression.gatefile import GateFile
-    from reghar.regression.gates import Gate
+    from reghar.compare.gate_file import GateFile
+    from reghar.compare.gates import Gate
+    from reghar.compare.measured import Bootstrap
 
 DESCRIPTION = """Exit code 0: same or better; 1: worse; 2: bad input, or not comparable. Worse means that
 the 95% interval of the difference excludes 0 and that the difference exceeds the tolerance. Without
@@ -57,9 +57,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def handle(arguments: argparse.Namespace) -> int:
     """Judges, says so, writes what was asked for; returns 0 or 1."""
-    from reghar.regression import present
-    from reghar.regression.check import check
-    from reghar.regression.sources import load_given
+    from reghar.compare import check_render
+    from reghar.compare.check import check
+    from reghar.compare.evidence import load_given
 
     asked = _asked(arguments)
     if asked.baseline is None and any(gate.limit is None for gate in asked.gates):
@@ -72,10 +72,10 @@ def handle(arguments: argparse.Namespace) -> int:
         bootstrap=asked.bootstrap,
         allowed=arguments.allow,
     )
-    for path, render in ((arguments.junit, present.junit), (arguments.markdown, present.markdown)):
+    for path, render in ((arguments.junit, check_render.junit), (arguments.markdown, check_render.markdown)):
         if path is not None:
             write_text(path, render(result))
-    for line in present.lines(result):
+    for line in check_render.lines(result):
         sys.stdout.write(f"{line}\n")
     return result.exit_code
 
@@ -92,9 +92,9 @@ class _Asked:
 
 def _asked(arguments: argparse.Namespace) -> _Asked:
     """Flags go before the file, which is read where no flag names a gate."""
-    from reghar.comparison.measured import Bootstrap
-    from reghar.regression.gatefile import find_gate_file, read_gate_file
-    from reghar.regression.gates import gates_from_flags
+    from reghar.compare.gate_file import find_gate_file, read_gate_file
+    from reghar.compare.gates import gates_from_flags
+    from reghar.compare.measured import Bootstrap
 
     named = arguments.measure or arguments.tolerance or arguments.task
     flagged = bool(named) or arguments.max_reg is not None

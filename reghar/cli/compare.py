@@ -13,8 +13,8 @@ from reghar.errors import InputError, StorageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reghar.comparison.sides import Side
-    from reghar.comparison.table import Comparison
+    from reghar.compare.sides import Side
+    from reghar.compare.table import Comparison
 
 DESCRIPTION = """Accuracy, length and REG of every side, task by task and on average, and every
 difference from the baseline with its paired bootstrap interval, p-value and the difference that
@@ -71,9 +71,9 @@ def add_statistics(parser: argparse.ArgumentParser) -> None:
 
 def handle(arguments: argparse.Namespace) -> int:
     """Compares, then prints or writes; returns 0."""
-    from reghar.comparison import render
-    from reghar.comparison.measured import Bootstrap
-    from reghar.comparison.table import compare
+    from reghar.compare import render
+    from reghar.compare.measured import Bootstrap
+    from reghar.compare.table import compare
 
     sides, baseline = choose_baseline(arguments.sides, arguments.baseline)
     comparison = compare(
@@ -100,7 +100,7 @@ def handle(arguments: argparse.Namespace) -> int:
 def _text(comparison: Comparison, form: str) -> str:
     from rich.console import Console
 
-    from reghar.comparison import render
+    from reghar.compare import render
 
     if form == "terminal":
         page = Console(file=io.StringIO(), width=120, record=True)
@@ -122,7 +122,7 @@ def write_text(path: Path, text: str) -> None:
 
 def choose_baseline(arguments: Sequence[str], baseline: str | None) -> tuple[list[Side], Side]:
     """All sides and the one that is the baseline. Raises InputError for runs that are none."""
-    from reghar.comparison.sides import load_sides
+    from reghar.compare.sides import load_sides
 
     sides = load_sides(arguments)
     if baseline is None:

@@ -12,8 +12,8 @@ from reghar.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reghar.frontier_building import RunOutcomes
-    from reghar.frontiers import Frontier
+    from reghar.frontiers.frontier import Frontier
+    from reghar.measures.build_frontier import RunOutcomes
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -38,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _list(_: argparse.Namespace) -> int:
-    from reghar.frontiers import available, load_frontier
+    from reghar.frontiers.frontier import available, load_frontier
 
     rows = [("frontier", "protocol", "tasks")]
     for name in available():
@@ -49,7 +49,7 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from reghar.frontiers import load_frontier
+    from reghar.frontiers.frontier import load_frontier
 
     frontier = load_frontier(arguments.name)
     _print_columns(
@@ -83,7 +83,7 @@ def _points(frontier: Frontier) -> list[tuple[str, ...]]:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from reghar.frontiers import read_frontier
+    from reghar.frontiers.frontier import read_frontier
 
     frontier = read_frontier(arguments.file)
     points = sum(len(one.budgets) for one in frontier.tasks.values())
@@ -99,8 +99,8 @@ def _build(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from reghar import __version__
-    from reghar.frontier_building import build
-    from reghar.frontiers import Source, write_frontier
+    from reghar.frontiers.frontier import Source, write_frontier
+    from reghar.measures.build_frontier import build
 
     runs = _load(arguments.runs)
     source = Source(
@@ -126,7 +126,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _load(paths: Sequence[Path]) -> list[RunOutcomes]:
-    from reghar.frontier_building import RunOutcomes
+    from reghar.measures.build_frontier import RunOutcomes
     from reghar.store import load_run
 
     runs = []

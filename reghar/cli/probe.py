@@ -34,8 +34,8 @@ def handle(arguments: argparse.Namespace) -> int:
     import shlex
 
     from reghar.cli.run import run_and_report
-    from reghar.plan import make_plan, output_folder
-    from reghar.reprobe import adopt_traces, reprobe_settings
+    from reghar.run.plan import make_plan, output_folder
+    from reghar.run.reprobe import adopt_traces, reprobe_settings
     from reghar.store import load_run
 
     source = load_run(arguments.run)

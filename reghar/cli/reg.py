@@ -24,9 +24,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _reg(arguments: argparse.Namespace) -> int:
-    from reghar.curve_file import read_curves
-    from reghar.frontiers import load_frontier
-    from reghar.gaps import gaps
+    from reghar.frontiers.frontier import load_frontier
+    from reghar.measures.bare_curves import gaps
+    from reghar.measures.csv_input import read_curves
 
     result = gaps(read_curves(arguments.curve), load_frontier(arguments.frontier))
     if arguments.json:

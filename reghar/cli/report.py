@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from reghar.errors import InputError
 
 if TYPE_CHECKING:
-    from reghar.measures import IntervalKind
+    from reghar.measures.catalogue import IntervalKind
     from reghar.report.schema import Report
     from reghar.store import StoredRun
 
@@ -80,8 +80,8 @@ def _build(run: StoredRun, frontier: str | None, interval: IntervalKind | None) 
 
 
 def _write_html(runs: list[StoredRun], reports: list[Report], folder: Path, *, quiet: bool) -> None:
-    from reghar.page.build import PageRun
-    from reghar.page.write import write_page
+    from reghar.report.page.build import PageRun
+    from reghar.report.page.write import write_page
 
     written = write_page(
         [PageRun(run=run, report=one) for run, one in zip(runs, reports, strict=True)], folder
@@ -97,7 +97,7 @@ def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> 
     from rich.console import Console
 
     from reghar.report import terminal
-    from reghar.report.control_figures import write_control_figures
+    from reghar.report.figures.control import write_control_figures
     from reghar.report.write import write_figures, write_report
 
     folder = arguments.out or run.path

@@ -13,8 +13,8 @@ from reghar.cli.options import add_include_path, key_values, names
 from reghar.errors import EngineError, InputError, RunInterruptedError, StorageError
 
 if TYPE_CHECKING:
-    from reghar.plan import Plan
-    from reghar.run_settings import RunSettings
+    from reghar.run.plan import Plan
+    from reghar.run.settings import RunSettings
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -170,9 +170,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def settings_from(arguments: argparse.Namespace) -> RunSettings:
     """The settings behind the flags. Raises `InputError`."""
     from reghar.demo import settings as demo
-    from reghar.engines.scripted import SCRIPTED_MODEL
-    from reghar.models import DEMO_PREFIX
-    from reghar.run_settings import DEFAULT_SAMPLES, RunSettings
+    from reghar.prompting.scripted import SCRIPTED_MODEL
+    from reghar.prompting.tokenizer import DEMO_PREFIX
+    from reghar.run.settings import DEFAULT_SAMPLES, RunSettings
 
     model = arguments.model or (SCRIPTED_MODEL if arguments.engine == "scripted" else demo.MODEL)
     defaults: dict[str, str | int | None] = {
@@ -240,8 +240,8 @@ def run_from(arguments: argparse.Namespace) -> Path | None:
     """Plans, runs and reports; the run's folder, or None after a dry run."""
     from rich.console import Console
 
-    from reghar.dry_run import dry_run_table
-    from reghar.plan import make_plan, output_folder
+    from reghar.run.cost import dry_run_table
+    from reghar.run.plan import make_plan, output_folder
 
     if not 0 < arguments.gpu_tokens_per_second < math.inf:
         raise InputError(f"--gpu-tokens-per-second must be above 0, not {arguments.gpu_tokens_per_second}")
@@ -259,7 +259,7 @@ def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str)
     """Does the run, writes its report and shows the table; says how to go on where it stops."""
     from rich.console import Console
 
-    from reghar.pipeline import execute
+    from reghar.run.pipeline import execute
 
     errors = Console(stderr=True)
     for note in plan.notes:
@@ -287,7 +287,7 @@ def report_run(path: Path) -> int:
     report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
     Console().print(terminal.summary(report, write_report(report, run, path)))
     if run.settings:
-        from reghar.report.control_figures import write_control_figures
+        from reghar.report.figures.control import write_control_figures
 
         write_control_figures(report, run, path)
     return 0

@@ -57,8 +57,8 @@ def handle(arguments: argparse.Namespace) -> int:
         raise InputError("say what to do with the run: --rejection 512,1024,... or --majority 1,2,4,...")
     limits = None if arguments.rejection is None else _integers(arguments.rejection, "--rejection", 0)
     votes = None if arguments.majority is None else _integers(arguments.majority, "--majority", 1)
+    from reghar.measures.scaling_of_run import stored_scaling
     from reghar.store import load_run
-    from reghar.stored_scaling import stored_scaling
 
     run = load_run(arguments.run)
     result = stored_scaling(run, limits=limits, votes=votes, seed=arguments.seed)
@@ -67,7 +67,7 @@ def handle(arguments: argparse.Namespace) -> int:
     else:
         _print_run(result)
     if arguments.figures:
-        from reghar.report.scaling_figures import write_scaling_figure
+        from reghar.report.figures.scaling import write_scaling_figure
 
         for file in write_scaling_figure(result, run.path):
             sys.stderr.write(f"{file}\n")
@@ -88,7 +88,8 @@ def _integers(text: str, flag: str, least: int) -> list[int]:
 def _table(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
-    from reghar.settings_file import measure_settings, read_settings
+    from reghar.measures.csv_input import read_settings
+    from reghar.measures.s1 import measure_settings
 
     if arguments.rejection or arguments.majority or arguments.figures:
         raise InputError("--rejection, --majority and --figures need a RUN: a table holds no traces")

@@ -18,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def handle(arguments: argparse.Namespace) -> int:
     """Grades, then reports."""
     from reghar.cli.run import report_run
-    from reghar.rescore import rescore
+    from reghar.run.rescore import rescore
 
     rescore(arguments.run)
     return report_run(arguments.run)

@@ -56,7 +56,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _path(_: argparse.Namespace) -> int:
-    from reghar.data import data_dir
+    from reghar.paths import data_dir
 
     sys.stdout.write(f"{data_dir('tasks')}\n")
     return 0

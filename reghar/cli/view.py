@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from reghar.page.build import PageRun
+    from reghar.report.page.build import PageRun
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,7 +35,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def view(arguments: argparse.Namespace) -> int:
     """Serves until interrupted, returns 0. Raises InputError for no run, or runs not comparable."""
     from reghar.errors import InputError
-    from reghar.page.view import PageServer
+    from reghar.report.page.view import PageServer
 
     if not 0 <= arguments.port <= 65535:
         raise InputError(f"--port must be 0 to 65535, not {arguments.port}")
@@ -57,8 +57,8 @@ def view(arguments: argparse.Namespace) -> int:
 
 
 def _runs(arguments: argparse.Namespace) -> list[PageRun]:
-    from reghar.page.build import PageRun
     from reghar.report.build import build_report
+    from reghar.report.page.build import PageRun
     from reghar.report.ranking import rank
     from reghar.store import load_run
 

@@ -16,7 +16,7 @@ from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostErr
 from reghar.engines.preflight import EXTENSIONS, Served, headers, inspect_server, retry_after, server_says
 from reghar.engines.servers import RequestFailure, Server, Servers
 from reghar.errors import EngineError
-from reghar.models import Model
+from reghar.prompting.tokenizer import Model
 from reghar.protocol import Tokens
 
 if TYPE_CHECKING:

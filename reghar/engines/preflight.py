@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reghar.errors import EngineError, InputError
-from reghar.models import Model
+from reghar.prompting.tokenizer import Model
 
 SENTENCE = "The answer is 42."
 """What the tokenizers are compared on."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from reghar.grading.singles import spelling
 from reghar.grading.text import clean, without_preamble
-from reghar.grading.words import spelling
 
 LETTERS = "ABCDEFGHIJ"
 

@@ -21,8 +21,7 @@ import re
 from reghar.grading.expressions import equal_equations, equal_objects
 from reghar.grading.numbers import read_number
 from reghar.grading.read import Equation, Items, Matrix, Single, Union, Value, is_symbol, read
-from reghar.grading.singles import NeedsAlgebraError, Settings, compare_singles
-from reghar.grading.words import spelling
+from reghar.grading.singles import NeedsAlgebraError, Settings, compare_singles, spelling
 
 MAX_ITEMS = 200
 """Longest list that is compared."""

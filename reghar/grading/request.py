@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reghar.outcomes import Outcome
+from reghar.grading.outcome import Outcome
 
 GRADER_VERSION = "1"
 """Part of the protocol: raised whenever a verdict may change."""

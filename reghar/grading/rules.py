@@ -5,16 +5,15 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import lru_cache
 
-from reghar.boxes import last_box
+from reghar.boxed import last_box
 from reghar.grading.choices import read_choice
 from reghar.grading.compare import Comparison
 from reghar.grading.expressions import RefusedError
+from reghar.grading.outcome import Outcome
 from reghar.grading.read import Value, read, read_all
 from reghar.grading.request import DEFAULT_TOLERANCE, MAX_CHARACTERS, AnswerKind, GradeRequest, Verdict
-from reghar.grading.singles import NeedsAlgebraError, Settings
+from reghar.grading.singles import NeedsAlgebraError, Settings, spelling
 from reghar.grading.text import clean, printable
-from reghar.grading.words import spelling
-from reghar.outcomes import Outcome
 
 
 def grade(request: GradeRequest) -> Verdict:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from reghar.boxes import closing_brace, last_box
-from reghar.outcomes import Outcome
+from reghar.boxed import closing_brace, last_box
+from reghar.grading.outcome import Outcome
 
 FALLBACKS = ("last_number",)
 """What a task may name for natural answers without a box."""

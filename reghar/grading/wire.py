@@ -10,8 +10,8 @@ import json
 import struct
 from typing import Any, BinaryIO
 
+from reghar.grading.outcome import Outcome
 from reghar.grading.request import AnswerKind, GradeRequest, Verdict
-from reghar.outcomes import Outcome
 
 _LENGTH = struct.Struct(">I")
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.curves import problem_means
 from reghar.errors import InputError
-from reghar.estimates import Columns, Reference, figures_of
-from reghar.frontiers import TaskFrontier
-from reghar.measures import MEASURES, IntervalKind, TaskMeasures, task_measures
-from reghar.outcomes import TaskOutcomes
-from reghar.report.reference import choose_reference
+from reghar.frontiers.choose import choose_reference
+from reghar.frontiers.frontier import TaskFrontier
+from reghar.measures.catalogue import MEASURES, IntervalKind
+from reghar.measures.curves import problem_means
+from reghar.measures.estimates import Columns, Reference, figures_of
+from reghar.measures.task import TaskMeasures, task_measures
 from reghar.store import StoredRun
+from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
 

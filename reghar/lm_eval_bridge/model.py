@@ -13,8 +13,8 @@ from lm_eval.api.registry import register_model
 from reghar.errors import InputError
 from reghar.lm_eval_bridge.requests import Answers, Asked
 from reghar.lm_eval_bridge.task import Trace
-from reghar.plan import make_plan, output_folder
-from reghar.run_settings import RunSettings
+from reghar.run.plan import make_plan, output_folder
+from reghar.run.settings import RunSettings
 from reghar.store import StoredRun, load_run
 from reghar.tasks.task import short_name
 
@@ -67,7 +67,7 @@ class RegharLM(LM):  # type: ignore[misc]
     def _generate(self, asked: Asked, *, quiet: bool) -> StoredRun:
         from rich.console import Console
 
-        from reghar.pipeline import execute
+        from reghar.run.pipeline import execute
 
         tasks = tuple(short_name(name) for name in asked.tasks)
         most = max(len(each) for each in asked.tasks.values())

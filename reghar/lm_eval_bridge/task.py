@@ -8,7 +8,7 @@ from typing import Any
 from lm_eval.api.task import ConfigurableTask
 
 from reghar.lm_eval_bridge.figures import Figure, TaskFigures
-from reghar.tasks.lm_eval_hooks import problems
+from reghar.lm_eval_bridge.hooks import problems
 
 ERROR = "_stderr"
 """lm-eval shows the metric `x_stderr` as the standard error of `x`; for one that it cannot compute

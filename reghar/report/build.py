@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.curves import Curve, curve_of
-from reghar.efficiency import efficiency_of
-from reghar.measures import IntervalKind, Measure, TaskMeasures, average_measures, task_measures
-from reghar.outcomes import MISSING, OUTCOMES, Outcome, TaskOutcomes
+from reghar.frontiers.choose import Reference, choose_reference
+from reghar.grading.outcome import OUTCOMES, Outcome
+from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.curves import Curve, curve_of
+from reghar.measures.efficiency import efficiency_of
+from reghar.measures.task import TaskMeasures, average_measures, task_measures
 from reghar.report.control import method_records
-from reghar.report.reference import Reference, choose_reference
 from reghar.report.schema import (
     Average,
     CurveRecord,
@@ -27,8 +29,8 @@ from reghar.report.schema import (
     Report,
     TaskReport,
 )
-from reghar.stats import REPLICATES
 from reghar.store import StoredRun
+from reghar.store.outcomes import MISSING, TaskOutcomes
 
 
 def build_report(

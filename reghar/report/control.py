@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar import control, stats
-from reghar.curves import problem_means
-from reghar.measures import MEASURES, IntervalKind, Measure
-from reghar.report.methods import Evaluation, Method, bounds, evaluated_methods, pooled
+from reghar.measures import bootstrap, s1
+from reghar.measures.bootstrap import Expansion
+from reghar.measures.catalogue import MEASURES, IntervalKind
+from reghar.measures.control_methods import Draw, Evaluation, Method, bounds, evaluated_methods
+from reghar.measures.curves import problem_means
 from reghar.report.schema import MeasureRecord, MethodRecord, SettingRecord
-from reghar.stats import Expansion
 from reghar.store import StoredRun
 
 Array = NDArray[np.float64]
@@ -26,79 +23,23 @@ def method_records(
     run: StoredRun, task: str, *, interval: IntervalKind, seed: int, replicates: int
 ) -> tuple[MethodRecord, ...]:
     """Every method of a run on one task: `force`, which every run has, first."""
-    draw = _Draw(task, interval, seed, replicates)
+    draw = Draw(task, interval, seed, replicates)
     return tuple(_record(method, draw) for method in evaluated_methods(run, task) if method.stored.any())
 
 
-def own_control(
-    runs: Sequence[StoredRun], task: str, *, interval: IntervalKind, seed: int, replicates: int
-) -> tuple[Measure, Array | None] | None:
-    """Control of the method that the runs asked for, all their samples together, and its replicates (R,).
-
-    None for `force`, whose Control is 100% by construction (SPEC 5), and where no setting has a bound.
-    """
-    for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
-        method = pooled(methods)
-        values = method.values()
-        means = problem_means(values, method.stored)
-        value = float(method.control(means.mean(axis=0)))
-        if method.name == "force" or np.isnan(value):
-            continue
-        drawn = _Draw(task, interval, seed, replicates).of(values, method.stored)
-        unit, higher_is_better = MEASURES["control"]
-        draws = None if drawn is None else method.control(drawn[0])
-        low, high = (None, None) if drawn is None or draws is None else stats.interval(draws, drawn[1])
-        measure = Measure(
-            name="control",
-            value=value,
-            unit=unit,
-            higher_is_better=higher_is_better,
-            low=None if low is None else float(low),
-            high=None if high is None else float(high),
-        )
-        return measure, draws
-    return None
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """How intervals are drawn."""
-
-    task: str
-    kind: IntervalKind
-    seed: int
-    replicates: int
-
-    def of(self, values: Array, stored: NDArray[np.bool_]) -> tuple[Array, Expansion] | None:
-        """Replicated means (R, K) of values (P, n, K); None where there can be no interval (SPEC 7)."""
-        if self.kind == "samples":
-            problems, samples = stored.shape
-            if samples < 2 or not stored.all():
-                return None
-            draws = stats.bootstrap_samples(
-                values, seed=self.seed, task=self.task, replicates=self.replicates
-            )
-            return draws, stats.sample_expansion(problems, samples)
-        means = problem_means(values, stored)
-        if len(means) < 2:
-            return None
-        draws = stats.bootstrap_problems(means, seed=self.seed, task=self.task, replicates=self.replicates)
-        return draws, stats.problem_expansion(len(means))
-
-
-def _record(method: Method, draw: _Draw) -> MethodRecord:
+def _record(method: Method, draw: Draw) -> MethodRecord:
     count, stored, values = len(method.settings), method.stored, method.values()
     mean = problem_means(values, stored).mean(axis=0)
     drawn = draw.of(values, stored)
     low = high = None
     if drawn is not None:
-        low, high = stats.interval(*drawn)
+        low, high = bootstrap.interval(*drawn)
     obeyed = [None if np.isnan(flag) else bool(flag) for flag in method.obeyed(mean)]
     rows = [
         _setting(one, stored, mean, low, high, (i, count + i), obeyed[i])
         for i, one in enumerate(method.settings)
     ]
-    slopes = control.scaling(mean[:count], 100 * mean[count : 2 * count])
+    slopes = s1.scaling(mean[:count], 100 * mean[count : 2 * count])
     return MethodRecord(
         method=method.name,
         settings=tuple(rows),
@@ -108,13 +49,13 @@ def _record(method: Method, draw: _Draw) -> MethodRecord:
     )
 
 
-def _alone(reference: Evaluation, draw: _Draw) -> SettingRecord | None:
+def _alone(reference: Evaluation, draw: Draw) -> SettingRecord | None:
     if not reference.stored.any():
         return None
     values = np.stack([reference.used, reference.correct], axis=-1, dtype=np.float64)
     mean = problem_means(values, reference.stored).mean(axis=0)
     drawn = draw.of(values, reference.stored)
-    low, high = (None, None) if drawn is None else stats.interval(*drawn)
+    low, high = (None, None) if drawn is None else bootstrap.interval(*drawn)
     return _setting(reference, reference.stored, mean, low, high, (0, 1), None)
 
 
@@ -129,7 +70,7 @@ def _setting(
 ) -> SettingRecord:
     used, correct = columns
     asks = one.minimum is not None or one.maximum is not None
-    share = float(control.within(one.used[stored], *bounds(one)).mean()) if asks else None
+    share = float(s1.within(one.used[stored], *bounds(one)).mean()) if asks else None
     return SettingRecord(
         name=one.name,
         minimum=one.minimum,
@@ -161,12 +102,12 @@ def _measures(
 
     def figures(means: Array) -> dict[str, Array]:
         percent = 100 * means[..., count : 2 * count]
-        slopes = control.scaling(means[..., :count], percent)
+        slopes = s1.scaling(means[..., :count], percent)
         return {
             "control": method.control(means),
             "scaling": slopes.per_doubling,
             "scaling_per_1000": slopes.per_1000,
-            "performance": control.performance(percent),
+            "performance": s1.performance(percent),
         }
 
     replicated = {} if drawn is None else figures(drawn[0])
@@ -175,7 +116,7 @@ def _measures(
         ends: tuple[float | None, float | None] = (None, None)
         if drawn is not None and np.isfinite(value):
             known = replicated[name][np.isfinite(replicated[name])]
-            low, high = stats.interval(known, drawn[1])
+            low, high = bootstrap.interval(known, drawn[1])
             ends = (float(low), float(high))
         records.append(_measure(name, float(value) if np.isfinite(value) else None, *ends))
     return tuple(records)

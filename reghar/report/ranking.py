@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reghar.errors import InputError
+from reghar.frontiers.choose import frontier_identity
 from reghar.protocol import differences
-from reghar.report.markdown import table
-from reghar.report.schema import Report, frontier_identity
-from reghar.report.text import escaped, measured, printable
+from reghar.report.schema import Report
+from reghar.report.text import escaped, measured, printable, table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reghar.errors import InputError
+from reghar.frontiers.choose import FrontierRecord
 
 SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
 
@@ -198,22 +199,6 @@ class Average(_Record):
         return _find(self.measures, name)
 
 
-class FrontierRecord(_Record):
-    """The frontier that the run is measured against."""
-
-    name: str
-    base_model: str
-    source: str
-    chosen: Literal["auto", "named"]
-    """`auto`: picked by the model's name; `named`: asked for by name or path."""
-    protocol: str
-    """`unverified` where its authors did not publish all settings, else its digest."""
-    unknown: tuple[str, ...]
-    """Settings that are not known to be equal to the run's."""
-    sha256: str | None = None
-    """Of its points; null in reports written before it was there."""
-
-
 class Interval(_Record):
     """How every `low` and `high` was made (SPEC 7)."""
 
@@ -285,13 +270,6 @@ class Report(_Record):
                 f"{origin} is not a valid report: {place}: {first['msg']}; "
                 "write it again with `reghar report RUN`"
             ) from error
-
-
-def frontier_identity(frontier: FrontierRecord | None) -> str:
-    """Equal for equal points: two frontiers of one base model have one name."""
-    if frontier is None:
-        return "none"
-    return f"{frontier.name} (points {(frontier.sha256 or 'unknown')[:8]})"
 
 
 def _find(measures: tuple[MeasureRecord, ...], name: str) -> MeasureRecord | None:

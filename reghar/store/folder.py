@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple
 
 from reghar.errors import InputError, StorageError
-from reghar.jobs import Done
-from reghar.methods import settings_of
-from reghar.scores import Score
+from reghar.generation.jobs import Done
+from reghar.generation.records import Trace
+from reghar.grading.scores import Score
+from reghar.prompting.control import settings_of
 from reghar.store.manifest import read_manifest, write_json
 from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_aside, write_part
 from reghar.store.tables import ANSWERS, SCORES, TRACES, answer_row, schemas, score_row, trace_row
-from reghar.traces import Trace
 
 FLUSH_SECONDS = float(os.environ.get("REGHAR_FLUSH_SECONDS", "20"))
 """Finished work waits at most about this long before it is on disk."""

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
-from reghar.methods import PLAIN, Setting, settings_of
-from reghar.outcomes import MISSING, OUTCOMES, TaskOutcomes
+from reghar.grading.outcome import OUTCOMES
+from reghar.prompting.control import PLAIN, Setting, settings_of
 from reghar.store.manifest import read_manifest
+from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.parts import part_numbers, part_path, read_part
 from reghar.store.tables import ANSWERS, SCORES, TRACES, schemas
 
@@ -96,12 +97,12 @@ class StoredRun:
 
     @cached_property
     def traces(self) -> pd.DataFrame:
-        """A row a trace: see `reghar.traces.Trace`, and `length`, `thinking_length` in tokens."""
+        """A row a trace: see `reghar.generation.records.Trace`, and `length`, `thinking_length` in tokens."""
         return self._frame(TRACES)
 
     @cached_property
     def answers(self) -> pd.DataFrame:
-        """A row an answer: see `reghar.answers.ForcedAnswer`."""
+        """A row an answer: see `reghar.generation.records.ForcedAnswer`."""
         return self._frame(ANSWERS)
 
     @cached_property

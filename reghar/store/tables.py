@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from reghar.answers import ForcedAnswer
-from reghar.scores import Score
-from reghar.traces import Trace
+from reghar.generation.records import ForcedAnswer, Trace
+from reghar.grading.scores import Score
 
 if TYPE_CHECKING:
     import pyarrow as pa

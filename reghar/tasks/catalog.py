@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reghar.data import data_dir
 from reghar.errors import InputError
+from reghar.paths import data_dir
 from reghar.tasks.config import read_config
 from reghar.tasks.task import CURVE_CLASS, Task, generates, short_name, task_from_config
 

@@ -11,15 +11,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reghar.data import data_dir
 from reghar.errors import InputError
+from reghar.paths import data_dir
 from reghar.tasks.config import FunctionReference, read_config
 
 PREFIX = "reghar_"
 """Stands before a task's name for lm-eval, so that it does not shadow lm-eval's own."""
 
-PROBLEMS_HOOK = "reghar.tasks.lm_eval_hooks.problems"
-"""`custom_dataset` of a task whose problems lm-eval asks us for: here its `dataset_path` counts."""
+PROBLEMS_HOOKS = ("reghar.lm_eval_bridge.hooks.problems", "reghar.tasks.lm_eval_hooks.problems")
+"""`custom_dataset` of a task whose problems lm-eval asks us for: here its `dataset_path` counts. The
+second is the name of earlier versions."""
 
 CURVE_CLASS = "reghar.lm_eval_bridge.CurveTask"
 """`class` of a task that hands the whole curve to lm-eval; it is as configurable as any other."""
@@ -204,9 +205,9 @@ def _function(config: Mapping[str, Any], key: str, path: Path) -> FunctionRefere
 
 def _dataset(config: Mapping[str, Any], path: Path) -> Dataset:
     function = _function(config, "custom_dataset", path)
-    if function is not None and function.name == PROBLEMS_HOOK:
+    if function is not None and function.name in PROBLEMS_HOOKS:
         if "process_docs" in config:
-            raise InputError(f"{path}: process_docs cannot stand beside {PROBLEMS_HOOK}: remove one of them")
+            raise InputError(f"{path}: process_docs cannot stand beside {function.name}: remove one of them")
         function = None
     source = config.get("dataset_path")
     arguments = config.get("dataset_kwargs") or {}

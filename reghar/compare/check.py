@@ -1,0 +1,150 @@
+"""A check from what the user named to its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reghar.compare.evidence import Given, Reported, Sampled, Source
+from reghar.compare.gates import Gate
+from reghar.compare.measured import Bootstrap, shared_reference
+from reghar.compare.sides import require_equal_protocols, shared_problems
+from reghar.compare.verdicts import Verdict, judge
+from reghar.errors import InputError
+from reghar.frontiers.choose import Reference, frontier_identity
+from reghar.frontiers.frontier import load_frontier
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A candidate, judged."""
+
+    candidate: str
+    """Label."""
+    baseline: str | None
+    """Label; None where all gates have a limit."""
+    verdicts: tuple[Verdict, ...]
+    curves: Mapping[str, tuple[tuple[int, float], ...]]
+    """Label to (budget in tokens, accuracy as a fraction), the mean over tasks; candidate first."""
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True where no gate found the candidate worse."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def exit_code(self) -> int:
+        """0 same or better, 1 worse."""
+        return 0 if self.passed else 1
+
+
+def check(
+    candidate: Given,
+    baseline: Given | None,
+    gates: Sequence[Gate],
+    *,
+    frontier: str | None = None,
+    bootstrap: Bootstrap | None = None,
+    allowed: Sequence[str] = (),
+) -> Check:
+    """Judges the candidate by all gates together.
+
+    Raises InputError where candidate and baseline must not be compared, or a gate cannot be judged.
+    """
+    notes: list[str] = []
+    if baseline is not None:
+        notes += _require_comparable(candidate, baseline, gates, allowed)
+    given = [one for one in (baseline, candidate) if one is not None]
+    bootstrap = bootstrap or Bootstrap()
+    for one in given:
+        _require_as_reported(one, frontier, bootstrap)
+    sides = [one.side for one in given if one.side is not None]
+    reference, problems = Reference(), {}
+    if sides:
+        problems = shared_problems(sides)
+        reference = shared_reference(sides, sides[0], frontier)
+        _require_whole(problems, [one.protocol for one in given])
+        notes += reference.notes
+    sources = [one.source(problems, reference, bootstrap) for one in given]
+    ours, theirs = sources[-1], sources[0] if baseline is not None else None
+    same = theirs is not None and ours.label == theirs.label
+    names = [candidate.name if same else ours.label]
+    if theirs is not None and baseline is not None:
+        names.append(baseline.name if same else theirs.label)
+    return Check(
+        candidate=names[0],
+        baseline=None if theirs is None else names[1],
+        verdicts=tuple(judge(gates, ours, theirs)),
+        curves={name: source.curve() for name, source in zip(names, reversed(sources), strict=True)},
+        notes=(*notes, *_notes(sources, paired=theirs is not None)),
+    )
+
+
+def _require_comparable(
+    candidate: Given, baseline: Given, gates: Sequence[Gate], allowed: Sequence[str]
+) -> list[str]:
+    notes = require_equal_protocols(
+        candidate.name, candidate.protocol, baseline.name, baseline.protocol, allowed
+    )
+    for given in (candidate, baseline):
+        for run in given.side.runs[1:] if given.side is not None else ():
+            first = given.protocol
+            require_equal_protocols(str(run.path), run.protocol, given.name, first)
+    if (
+        any(gate.measure == "reg" for gate in gates)
+        and candidate.protocol["budgets"] != baseline.protocol["budgets"]
+    ):
+        raise InputError(
+            "REG on another grid is another measure: gate accuracy@BUDGET, or use the same budgets"
+        )
+    return notes
+
+
+def _require_as_reported(given: Given, frontier: str | None, bootstrap: Bootstrap) -> None:
+    """A report's figures stand: another frontier or another kind of interval would need its samples."""
+    report = given.report
+    if report is None:
+        return
+    if report.interval.kind != bootstrap.interval:
+        raise InputError(
+            f"the intervals in {given.name} are over {report.interval.kind}, asked for are intervals over "
+            f"{bootstrap.interval}: give --interval {report.interval.kind}, or the run's folder"
+        )
+    if frontier in (None, "auto", "none"):
+        return
+    known, wanted = report.frontier, load_frontier(str(frontier))
+    if known is None or known.sha256 != wanted.sha256:
+        has = "no frontier" if known is None else f"the frontier {frontier_identity(known)}"
+        raise InputError(
+            f"{given.name} was written against {has}, not against {frontier}: write it again with "
+            f"`reghar report RUN --frontier {frontier}`, or give the run's folder"
+        )
+
+
+def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Mapping[str, Any]]) -> None:
+    """A gate judges whole tasks: a difference in problems that was allowed leaves too little of them."""
+    for protocol in protocols:
+        for task, settings in protocol["tasks"].items():
+            if len(problems.get(task, ())) != len(settings["problem_ids"]):
+                raise InputError(f"{task}: the sides were run on other problems; run both on the same")
+
+
+def _notes(sources: Sequence[Source], *, paired: bool) -> list[str]:
+    sampled = [source for source in sources if isinstance(source, Sampled)]
+    grids = [
+        f"{task.task}: {note}"
+        for source in sampled
+        for task in source.measured().tasks
+        for note in (() if task.reg is None else task.reg.notes)
+    ]
+    notes = list(dict.fromkeys(grids))
+    reports = [source.label for source in sources if isinstance(source, Reported)]
+    if not (paired and reports):
+        return notes
+    return [
+        *notes,
+        f"only the report of {' and of '.join(reports)} is at hand, not its samples: the test is not paired "
+        "by problem and finds less; give the run's folder to pair",
+    ]

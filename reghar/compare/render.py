@@ -1,0 +1,250 @@
+"""A comparison for a terminal, in Markdown, LaTeX and CSV; what comes from outside is escaped in each."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from reghar.compare.balanced import BALANCED_LENGTH
+from reghar.compare.cell import Cell
+from reghar.compare.table import Comparison
+from reghar.report.text import escaped, printable, table
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+HEADINGS = {
+    "accuracy_full": "Accuracy (%)",
+    "mean_length": "Length",
+    "reg": "REG",
+    "accuracy_at_l_max": "At L_max (%)",
+    BALANCED_LENGTH: "Balanced length",
+}
+"""Measures as tables call them; in tokens where no unit is named."""
+_TABLE_1 = ("accuracy_full", "mean_length", "reg")
+"""Columns of REG table 1 under each task."""
+_CSV = (
+    *("task", "side", "baseline", "measure", "unit", "higher_is_better", "value", "change_percent"),
+    *("difference", "low", "high", "p_value", "detectable"),
+)
+_DIFFERENCES = ("Task", "Side", "Measure", "Difference", "95% interval", "p", "Detectable")
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "−": "$-$",
+    "–": "--",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+}
+
+
+def markdown(comparison: Comparison) -> str:
+    """Both tables and the notes as a Markdown page."""
+    lines = [
+        f"# Comparison with {escaped(comparison.baseline)}",
+        "",
+        *table(
+            ("Task", "Side", *_columns(comparison)),
+            ([escaped(cell) for cell in row] for row in summary_rows(comparison)),
+        ),
+        "",
+        f"## Differences from {escaped(comparison.baseline)}",
+        "",
+        *table(_DIFFERENCES, ([escaped(cell) for cell in row] for row in difference_rows(comparison))),
+        "",
+        *(f"- {escaped(note)}" for note in legend(comparison)),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def terminal(comparison: Comparison) -> Group:
+    """Both tables and the notes as rich text; no name is read as markup."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(
+        _rich_table(("Task", "Side", *_columns(comparison)), summary_rows(comparison), names=2),
+        Text(f"Differences from {printable(comparison.baseline)}"),
+        _rich_table(_DIFFERENCES, difference_rows(comparison), names=3),
+        *(Text(f"note: {printable(note)}") for note in legend(comparison)),
+    )
+
+
+def _rich_table(header: Sequence[str], rows: Iterable[Iterable[str]], *, names: int) -> Table:
+    """A table whose first `names` columns are names, the others figures."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, name in enumerate(header):
+        justify: Literal["left", "right"] = "left" if i < names else "right"
+        found.add_column(name, justify=justify, overflow="fold", no_wrap=name != "Side", min_width=4)
+    for row in rows:
+        found.add_row(*(Text(printable(cell)) for cell in row))
+    return found
+
+
+def to_csv(comparison: Comparison) -> str:
+    """One row a task, side and measure, figures unrounded; empty where there is none."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_CSV)
+    for cell in comparison.cells:
+        found = cell.difference
+        writer.writerow(
+            [
+                *(_inert(cell.task), _inert(cell.side), _inert(comparison.baseline)),
+                *(cell.measure, cell.unit, cell.higher_is_better, cell.value),
+                None if cell.change is None else 100 * cell.change,
+                *(
+                    (None,) * 5
+                    if found is None
+                    else (found.value, found.low, found.high, found.p_value, found.detectable)
+                ),
+            ]
+        )
+    return text.getvalue()
+
+
+def latex(comparison: Comparison) -> str:
+    """Two tabulars for the package booktabs: REG table 1 (a row a side, columns by task), the differences."""
+    return "\n".join((*_latex_table_1(comparison), "", *_latex_differences(comparison))) + "\n"
+
+
+def summary_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Task, side, its figures and the change of REG, task by task."""
+    for task in comparison.tasks:
+        for side in comparison.sides:
+            cells = [_find(comparison, task, side, measure) for measure in _shown(comparison)]
+            changed = _find(comparison, task, side, "reg")
+            yield task, side, *(_value(cell) for cell in cells), _change(changed)
+
+
+def difference_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Every difference from the baseline, with its interval, p-value and what could have been detected."""
+    for cell in comparison.cells:
+        found = cell.difference
+        if found is not None:
+            yield (
+                *(cell.task, cell.side, HEADINGS[cell.measure]),
+                signed(found.value, cell.unit),
+                f"{signed(found.low, cell.unit)} to {signed(found.high, cell.unit)}",
+                p_text(found.p_value),
+                figure(found.detectable, cell.unit),
+            )
+
+
+def legend(comparison: Comparison) -> Iterator[str]:
+    """What the figures mean, and the comparison's own notes."""
+    drawn = {
+        "problems": "whole problems drawn with replacement",
+        "samples": "samples drawn with replacement within these fixed problems",
+    }[comparison.bootstrap.interval]
+    drawn += f", {comparison.bootstrap.replicates:,} times, seed {comparison.bootstrap.seed}"
+    yield (
+        f"Differences are paired by problem: one draw for all sides ({drawn}). p is two-sided and not "
+        "corrected for the number of comparisons. Detectable: the smallest true difference found with "
+        "80% power at 5%."
+    )
+    balanced = any(cell.measure == BALANCED_LENGTH for cell in comparison.cells)
+    if balanced and comparison.bootstrap.interval == "samples":
+        yield "Balanced lengths are means over problems: their differences draw whole problems."
+    if comparison.frontier is not None:
+        yield f"REG against the frontier of {comparison.frontier}; its change in % of the baseline's."
+    yield from comparison.notes
+
+
+def figure(value: float | None, unit: str) -> str:
+    """A figure with one decimal, as in REG table 1; fractions in %; a dash for none."""
+    if value is None:
+        return "–"
+    return f"{100 * value if unit == 'fraction' else value:,.1f}".replace("-", "−")
+
+
+def signed(value: float, unit: str) -> str:
+    """A difference with its sign and one decimal; of fractions in percentage points."""
+    text = f"{100 * value if unit == 'fraction' else value:+,.1f}".replace("-", "−")
+    return "0.0" if text.strip("+−") == "0.0" else text
+
+
+def p_text(p_value: float) -> str:
+    """A p-value with two digits that count."""
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
+
+
+def _columns(comparison: Comparison) -> tuple[str, ...]:
+    return (*(HEADINGS[measure] for measure in _shown(comparison)), "REG change")
+
+
+def _shown(comparison: Comparison) -> tuple[str, ...]:
+    return (*_TABLE_1, *(measure for measure in comparison.measures if measure == BALANCED_LENGTH))
+
+
+def _find(comparison: Comparison, task: str, side: str, measure: str) -> Cell | None:
+    key = (task, side, measure)
+    return next((cell for cell in comparison.cells if (cell.task, cell.side, cell.measure) == key), None)
+
+
+def _value(cell: Cell | None) -> str:
+    return "–" if cell is None else figure(cell.value, cell.unit)
+
+
+def _change(cell: Cell | None) -> str:
+    if cell is None:
+        return "–"
+    if cell.change is not None:
+        return f"{100 * cell.change:+.1f}%".replace("-", "−")
+    # Without a baseline above 0 a share means nothing: only the absolute change (SPEC 3).
+    return "–" if cell.difference is None else f"{signed(cell.difference.value, cell.unit)} tokens"
+
+
+def _inert(text: str) -> str:
+    """The text on one line, and no formula for a spreadsheet that opens the file."""
+    plain = printable(text)
+    return f"'{plain}" if plain[:1] in "=+-@" else plain
+
+
+def _tex(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in printable(text))
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _latex_table_1(comparison: Comparison) -> Iterator[str]:
+    names = ("Acc.", "Len.", "REG", r"$\Delta$ REG")
+    width = len(names)
+    groups = [rf"\multicolumn{{{width}}}{{c}}{{{_tex(task)}}}" for task in comparison.tasks]
+    rules = [rf"\cmidrule(lr){{{2 + width * i}-{1 + width * (i + 1)}}}" for i in range(len(comparison.tasks))]
+    yield rf"\begin{{tabular}}{{l{'r' * width * len(comparison.tasks)}}}"
+    yield r"\toprule"
+    yield _latex_row(["", *groups])
+    yield "".join(rules)
+    yield _latex_row(["Method", *(names * len(comparison.tasks))])
+    yield r"\midrule"
+    for side in comparison.sides:
+        row = []
+        for task in comparison.tasks:
+            cells = [_find(comparison, task, side, measure) for measure in _TABLE_1]
+            row += [*(_value(cell) for cell in cells), _change(cells[-1])]
+        yield _latex_row(_tex(cell) for cell in (side, *row))
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+
+
+def _latex_differences(comparison: Comparison) -> Iterator[str]:
+    yield r"\begin{tabular}{lllrrrr}"
+    yield r"\toprule"
+    yield _latex_row(_tex(name) for name in _DIFFERENCES)
+    yield r"\midrule"
+    for row in difference_rows(comparison):
+        yield _latex_row(_tex(cell) for cell in row)
+    yield r"\bottomrule"
+    yield r"\end{tabular}"

@@ -1,0 +1,167 @@
+"""All sides against the baseline, task by task and on average: what REG table 1 holds, with its doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from reghar.compare.balanced import BALANCED_LENGTH, balanced_cells
+from reghar.compare.cell import Cell
+from reghar.compare.measured import (
+    Bootstrap,
+    MeasuredSide,
+    measure_side,
+    paired,
+    same_grid,
+    shared_reference,
+    side_outcomes,
+)
+from reghar.compare.sides import Side, require_comparable, shared_problems
+from reghar.errors import InputError
+from reghar.frontiers.choose import Reference
+from reghar.measures.catalogue import MEASURES
+from reghar.measures.reg import change
+
+SHOWN = ("accuracy_full", "mean_length", "reg", "accuracy_at_l_max")
+"""Measures that are compared: those of REG table 1, and accuracy at L_max."""
+AVERAGE = "average"
+"""What the row of plain means over tasks is called."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Every side in figures, and its difference from the baseline."""
+
+    sides: tuple[str, ...]
+    """Labels, in the order given."""
+    baseline: str
+    """One of them."""
+    tasks: tuple[str, ...]
+    """Row groups: the tasks, and `AVERAGE` where there are several."""
+    measures: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    """Task by task, side by side, measure by measure."""
+    frontier: str | None
+    """Name of the frontier; None where REG itself is unknown and only its differences are."""
+    bootstrap: Bootstrap
+    notes: tuple[str, ...]
+
+    def cell(self, task: str, side: str, measure: str) -> Cell:
+        """One figure; KeyError where there is none."""
+        return {(c.task, c.side, c.measure): c for c in self.cells}[task, side, measure]
+
+
+def compare(
+    sides: Sequence[Side],
+    *,
+    baseline: Side,
+    frontier: str | None = None,
+    bootstrap: Bootstrap | None = None,
+    allowed: Sequence[str] = (),
+    balanced: float | None = None,
+) -> Comparison:
+    """Compares `sides`, of which `baseline` is one.
+
+    `frontier` as for `reghar report`, None for the baseline's own; `allowed` names settings in which
+    protocols may differ; `balanced` adds lengths on the problems that every side solves with more than
+    that accuracy. Raises InputError for fewer than two sides, incomplete runs and unequal protocols.
+    """
+    if len(sides) < 2:
+        raise InputError("a comparison needs two runs at least: reghar compare RUN RUN")
+    bootstrap = bootstrap or Bootstrap()
+    notes = require_comparable(sides, baseline, allowed)
+    problems = shared_problems([baseline, *sides])
+    reference = _reference(sides, baseline, frontier, problems)
+    outcomes = {side.label: side_outcomes(side, problems) for side in sides}
+    measured = {label: measure_side(label, one, reference, bootstrap) for label, one in outcomes.items()}
+    against = measured[baseline.label]
+    groups = (*problems, AVERAGE) if len(problems) > 1 else tuple(problems)
+    cells = [cell for task in groups for side in measured.values() for cell in _cells(task, side, against)]
+    measures: tuple[str, ...] = SHOWN
+    if balanced is not None:
+        lengths, told = balanced_cells(
+            outcomes, baseline.label, threshold=balanced, draw=bootstrap, average=AVERAGE
+        )
+        cells += lengths
+        notes += told
+        measures += (BALANCED_LENGTH,) if lengths else ()
+    return Comparison(
+        sides=tuple(measured),
+        baseline=baseline.label,
+        tasks=groups,
+        measures=measures,
+        cells=tuple(cells),
+        frontier=reference.record.name if reference.record is not None else None,
+        bootstrap=bootstrap,
+        notes=(*notes, *_notes(sides, reference, measured)),
+    )
+
+
+def _reference(
+    sides: Sequence[Side], baseline: Side, spec: str | None, problems: dict[str, tuple[str, ...]]
+) -> Reference:
+    """The shared frontier, without tasks of which only some problems are compared: that gap is not REG."""
+    reference = shared_reference(sides, baseline, spec)
+    whole = {
+        task: frontier
+        for task, frontier in reference.tasks.items()
+        if task in problems and len(problems[task]) == len(baseline.protocol["tasks"][task]["problem_ids"])
+    }
+    return Reference(
+        record=reference.record if whole else None,
+        tasks=whole,
+        notes=reference.notes,
+        task_notes=reference.task_notes,
+    )
+
+
+def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Cell]:
+    of = None if task == AVERAGE else task
+    ours, theirs = side.figures(of), baseline.figures(of)
+    against = side is not baseline
+    for name in SHOWN:
+        value = ours[name].value if name in ours else None
+        base = theirs[name].value if name in theirs else None
+        # The area between a curve and its frontier is another measure on another grid (SPEC 3).
+        judged = against and (name != "reg" or same_grid(side.of(of), baseline.of(of)))
+        yield Cell(
+            task=task,
+            side=side.label,
+            measure=name,
+            unit=MEASURES[name][0],
+            higher_is_better=MEASURES[name][1],
+            value=value,
+            change=relative_change(value, base) if judged else None,
+            difference=paired(name, side, baseline, of) if judged else None,
+        )
+
+
+def relative_change(value: float | None, base: float | None) -> float | None:
+    """Against the baseline, as a fraction of it; for the average row give the averages (REG table 1).
+
+    None where a figure is missing or the baseline is not above 0 (SPEC 3).
+    """
+    return None if value is None or base is None else change(value, base).relative
+
+
+def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, MeasuredSide]) -> Iterator[str]:
+    yield from reference.notes
+    for task, lines in reference.task_notes.items():
+        yield from (f"{task}: {line}" for line in lines)
+    if reference.record is None:
+        yield "without a frontier REG is unknown; its differences are those of the areas under the curves"
+    elif reference.record.unknown:
+        yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
+    for side in sides:
+        if len(side.runs) > 1:
+            yield (
+                f"{side.label} is the mean over {len(side.runs)} runs: its intervals speak of these trained "
+                "models, not of further training seeds"
+            )
+    told: list[str] = []
+    for side_measured in measured.values():
+        for task_measured in side_measured.tasks:
+            grid = () if task_measured.reg is None else task_measured.reg.notes
+            told += [f"{task_measured.task}: {note}" for note in grid]
+            told += [f"{task_measured.task}: {note}" for note in task_measured.notes if "intervals" in note]
+    yield from dict.fromkeys(told)

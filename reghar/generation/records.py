@@ -1,0 +1,108 @@
+"""What generation makes: traces (full responses) and the answers read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reghar.seeds import derive_seed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trace:
+    """One response, from the first token to the model's own end or `max_tokens`."""
+
+    task: str
+    problem: str
+    """Problem id."""
+    sample: int
+    """0 .. n-1."""
+    seed: int
+    """Of the request that generated it."""
+    prompt_tokens: int
+    token_ids: tuple[int, ...]
+    """The response |y|, end-of-sequence token excluded."""
+    text: str
+    """What the tokens decode to, special tokens included."""
+    finished: bool
+    """False when it hit `max_tokens`."""
+    thinking_opened: bool
+    """True when the prompt left a thinking block open."""
+    thinking_start: int | None
+    """Index of the first token inside the thinking block; None where there is none."""
+    thinking_end: int | None
+    """Index of the first token of the closing delimiter; None while open or absent."""
+    looped: bool
+    """The trace ends in a verbatim repetition."""
+    setting: str = ""
+    """Of the control method (`reghar.prompting.control`); empty for the plain evaluation."""
+    given_tokens: int = 0
+    """Its first tokens that were not generated for it: those of the trace that it continues, and the
+    string in the place of the ignored end of thinking."""
+    countdown: int | None = None
+    """Thinking tokens after which the model's countdown of steps reached zero; None where it did not,
+    or the setting asks for no steps."""
+
+    @property
+    def thinking_length(self) -> int:
+        """Tokens inside the thinking block; 0 where there is none."""
+        if self.thinking_start is None:
+            return 0
+        end = len(self.token_ids) if self.thinking_end is None else self.thinking_end
+        return end - self.thinking_start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ForcedAnswer:
+    """One answer. A trace has one for every budget that cut it, and one of its own (`budget` None)."""
+
+    task: str
+    problem: str
+    sample: int
+    budget: int | None
+    """Tokens at which the trace was cut; None for the whole trace's own answer."""
+    forced: bool
+    """True where a probe forced it."""
+    text: str | None
+    """The segment to grade: the completion of the probe, or for a natural answer the text after the
+    thinking block; None where the thinking never closed."""
+    token_ids: tuple[int, ...]
+    """Tokens of the completion; empty for the trace's own answer."""
+    seed: int
+    prompt_tokens: int
+    """Tokens of prompt, cut trace and probe together; 0 for the trace's own answer."""
+    cached_tokens: int | None
+    """Those of them that were found in the engine's cache; None where the engine did not say."""
+    setting: str = ""
+    """That of its trace."""
+    dropped_tokens: int = 0
+    """Trace tokens that could not be sent back because the engine refuses their ids."""
+
+
+def trace_seed(run_seed: int, task: str, problem: str, sample: int, setting: str = "") -> int:
+    """The seed of one trace: the same whatever the order of a run and however often it is resumed."""
+    return derive_seed(run_seed, task, problem, sample, *([setting] if setting else []))
+
+
+LOOP_REPEATS = 3
+LOOP_TOKENS = 48
+_LOOP_WINDOW = 4096
+
+
+def ends_in_loop(token_ids: Sequence[int]) -> bool:
+    """True when the last tokens repeat one block verbatim, at least 3 times and over at least 48 tokens.
+
+    Looks at the last 4,096 tokens, in linear time: the prefix function of the reversed tail gives
+    the smallest period of each of its prefixes (Knuth, Morris, Pratt).
+    """
+    tail = list(token_ids[-_LOOP_WINDOW:])[::-1]
+    border = [0] * len(tail)
+    for i in range(1, len(tail)):
+        k = border[i - 1]
+        while k and tail[i] != tail[k]:
+            k = border[k - 1]
+        border[i] = k + (tail[i] == tail[k])
+        period = i + 1 - border[i]
+        if i + 1 >= max(LOOP_TOKENS, LOOP_REPEATS * period):
+            return True
+    return False

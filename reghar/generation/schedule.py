@@ -1,0 +1,256 @@
+"""One trace, many budgets: the schedule that draws a whole curve for about the price of one run.
+
+Every (problem, sample) is generated once. As soon as its stream passes a budget, the probe for
+that budget goes out beside it, so that it finds the trace's KV blocks in the engine's prefix
+cache: a probe costs its own few tokens instead of the trace's thousands. Budgets that a finished
+trace never reached share its own answer and cost nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
+from reghar.errors import EngineError
+from reghar.generation.jobs import Activity, Done, Job, cancel, gather, run_jobs
+from reghar.generation.records import ForcedAnswer, Trace, ends_in_loop, trace_seed
+from reghar.generation.response import Response, answer_seed, bars, beginning, box_end
+from reghar.prompting.control import Setting
+from reghar.prompting.probes import Probe
+from reghar.prompting.prompts import PromptFormat
+from reghar.prompting.thinking import BlockFinder, Delimiters, find_block, opened_by_prompt
+from reghar.prompting.tokenizer import Model
+from reghar.protocol import BudgetCounts, SamplingProtocol
+from reghar.seeds import derive_seed
+
+T = TypeVar("T")
+
+STREAM_INTERVAL = 16
+"""Tokens a chunk of a trace's stream: a probe goes out at most this late, and the driver stays idle."""
+LOST_LIMIT = 10
+"""Times that one response may be lost in a row before the engine counts as dead."""
+
+
+@dataclass(kw_only=True)
+class Schedule:
+    """Everything that a job needs beside itself."""
+
+    engine: Engine
+    model: Model
+    prompt: PromptFormat
+    delimiters: Delimiters | None
+    sampling: SamplingProtocol
+    budget_counts: BudgetCounts
+    probe: Probe
+    probe_temperature: float
+    run_seed: int
+    activities: dict[str, Activity]
+    """By task."""
+    control: tuple[Setting, ...] = ()
+    """Settings of the control method: those that continue a trace follow it at once."""
+
+    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
+        """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
+
+        Memory does not grow with the number of jobs. Raises `EngineError` when the engine dies.
+        """
+        await run_jobs(self.do, self.control, jobs, concurrency, finished)
+
+    async def do(self, job: Job) -> Done:
+        """One job: the trace, unless it is stored, and its answers."""
+        prompt_ids = self.prompt.asked(job.setting).encode(job.problem.question)
+        if job.trace is None:
+            # A lost trace is drawn again from its start, probes and all: it stays one draw of its seed.
+            return await _redraw(lambda: self._generate(job, prompt_ids))
+        response = self._response(job, prompt_ids, list(job.trace.token_ids), job.trace.seed)
+        response.block = find_block(
+            response.ids, self.delimiters, opened=opened_by_prompt(prompt_ids, self.delimiters)
+        )
+        probes = self._due(response, deque(job.budgets), "stop" if job.trace.finished else "length")
+        # The longest prefix first and alone: all shorter ones then find their blocks in the cache.
+        answers = [*await gather(probes[-1:]), *await gather(probes[:-1])]
+        return self._done(job, response, job.trace, answers, is_new=False)
+
+    async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
+        seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample, job.setting.name)
+        activity = self.activities[job.problem.task]
+        given, reason = beginning(
+            job.base, self.model.tokenizer.encode_text(job.setting.appended), self.sampling.max_tokens
+        )
+        response = self._response(job, prompt_ids, given, seed)
+        given_tokens = len(given)
+        opened = opened_by_prompt(prompt_ids, self.delimiters)
+        finder = BlockFinder(self.delimiters, opened=opened)
+        waiting = deque(job.budgets)
+        probes: list[asyncio.Task[ForcedAnswer]] = []
+        try:
+            for barred in () if reason is not None else bars(job.base, job.setting.appended, self.delimiters):
+                most = self.sampling.max_tokens - len(response.ids)
+                stream = self.engine.generate(
+                    prompt_ids + self.sendable(response.ids),
+                    self._trace_sampling(seed, most, barred),
+                    interval=STREAM_INTERVAL,
+                    session=job.session,
+                )
+                async with contextlib.aclosing(stream):
+                    async for chunk in stream:
+                        response.ids.extend(chunk.token_ids)
+                        response.block = finder.find(response.ids)
+                        reason = chunk.finish_reason
+                        if barred and most > 1 and reason == "length":
+                            reason = None  # only this one token was asked for
+                        activity.tokens += len(chunk.token_ids)
+                        probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
+                if reason is not None:
+                    break
+            response.block = finder.find(response.ids)
+            probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
+            answers = await asyncio.gather(*probes)
+        finally:
+            await cancel(probes)
+        trace = self._trace(
+            job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
+        )
+        return self._done(job, response, trace, answers, is_new=True)
+
+    def sendable(self, ids: Sequence[int]) -> list[int]:
+        """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11)."""
+        return [i for i in ids if i < self.model.vocabulary_size]
+
+    def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
+        settings = self.sampling
+        return Sampling(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=1 if barred else most,
+            # The one token under a bar is a draw of its own.
+            seed=derive_seed(seed, "barred") if barred else seed,
+            barred=barred,
+        )
+
+    def _trace(
+        self,
+        job: Job,
+        response: Response,
+        seed: int,
+        *,
+        finished: bool,
+        opened: bool,
+        given_tokens: int,
+    ) -> Trace:
+        return Trace(
+            task=job.problem.task,
+            problem=job.problem.id,
+            sample=job.sample,
+            seed=seed,
+            prompt_tokens=len(response.prompt_ids),
+            token_ids=tuple(response.ids),
+            text=self.model.tokenizer.decode(response.ids),
+            finished=finished,
+            thinking_opened=opened,
+            thinking_start=response.block.start,
+            thinking_end=response.block.end,
+            looped=not finished and ends_in_loop(response.ids),
+            setting=job.setting.name,
+            given_tokens=given_tokens,
+            countdown=response.countdown() if job.setting.countdown else None,
+        )
+
+    def _done(
+        self, job: Job, response: Response, trace: Trace, answers: Sequence[ForcedAnswer], *, is_new: bool
+    ) -> Done:
+        self.activities[job.problem.task].jobs += 1
+        own = (response.own_answer(),) if job.own_answer else ()
+        return Done(trace=trace, is_new=is_new, answers=(*answers, *own))
+
+    def _response(self, job: Job, prompt_ids: list[int], ids: list[int], seed: int) -> Response:
+        return Response(
+            job=job,
+            prompt_ids=prompt_ids,
+            ids=ids,
+            seed=seed,
+            tokenizer=self.model.tokenizer,
+            delimiters=self.delimiters,
+            budget_counts=self.budget_counts,
+        )
+
+    def _due(
+        self, response: Response, waiting: deque[int], reason: FinishReason | None
+    ) -> list[Coroutine[None, None, ForcedAnswer]]:
+        """The probes that may go out now; see `Response.passed`."""
+        return [self._force(response, budget, cut) for budget, cut in response.passed(waiting, reason)]
+
+    async def _force(self, response: Response, budget: int, cut: int) -> ForcedAnswer:
+        """The answer after the first `cut` tokens and the probe."""
+        job = response.job
+        kept = self.sendable(response.ids[:cut])
+        probe_text = self.probe.render(self.delimiters, thinking_open=response.block.is_open_at(cut))
+        before = kept + self.model.tokenizer.encode_text(probe_text)
+        given = response.prompt_ids + before
+        seed = answer_seed(response.seed, budget)
+        completion, text, cached = await _redraw(lambda: self._complete(given, seed, job.session))
+        activity = self.activities[job.problem.task]
+        activity.probes += 1
+        activity.tokens += len(completion)
+        activity.probe_prompt_tokens += len(given)
+        activity.cached_tokens += cached or 0
+        return ForcedAnswer(
+            task=job.problem.task,
+            problem=job.problem.id,
+            sample=job.sample,
+            setting=job.setting.name,
+            budget=budget,
+            forced=True,
+            text=text if self.probe.opens_box else response.natural(before + completion),
+            token_ids=tuple(completion),
+            seed=seed,
+            prompt_tokens=len(given),
+            cached_tokens=cached,
+            dropped_tokens=cut - len(kept),
+        )
+
+    async def _complete(
+        self, prompt_ids: list[int], seed: int, session: str
+    ) -> tuple[list[int], str, int | None]:
+        """Completion ids, their text, cached prompt tokens; ended at the brace that closes the box."""
+        decode, in_box = self.model.tokenizer.decode, self.probe.opens_box
+        ids: list[int] = []
+        cached: int | None = None
+        stream = self.engine.generate(prompt_ids, self._probe_sampling(seed), session=session)
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                if chunk.cached_tokens is not None:
+                    cached = max(cached or 0, chunk.cached_tokens)
+                for token in chunk.token_ids:
+                    ids.append(token)
+                    if in_box and (end := box_end(text := decode(ids))) is not None:
+                        return ids, text[:end], cached
+        return ids, decode(ids), cached
+
+    def _probe_sampling(self, seed: int) -> Sampling:
+        settings = self.sampling
+        return Sampling(
+            temperature=self.probe_temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=self.probe.max_answer_tokens,
+            seed=seed,
+        )
+
+
+async def _redraw(draw: Callable[[], Awaitable[T]]) -> T:
+    """What `draw` gives; drawn again where the engine lost the response."""
+    for _ in range(LOST_LIMIT):
+        try:
+            return await draw()
+        except ResponseLostError as error:
+            lost = error
+    raise EngineError(f"a response was lost {LOST_LIMIT} times in a row: {lost}")

@@ -1,0 +1,22 @@
+"""The verdict on one answer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """The verdict on one answer. Only `correct` counts as 1 in a curve; all are counted and shown."""
+
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    NO_ANSWER = "no_answer"
+    """No box in the answer segment, or thinking that never closed."""
+    UNTERMINATED = "unterminated"
+    """A box that was opened and never closed."""
+    GRADER_TIMEOUT = "grader_timeout"
+    GRADER_ERROR = "grader_error"
+
+
+OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)
+"""Outcomes by their int8 code in `TaskOutcomes.outcome`."""

@@ -1,0 +1,253 @@
+"""The methods of test-time control that a run evaluated, as arrays: each method's set A (SPEC 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.measures import bootstrap, s1
+from reghar.measures.bootstrap import Expansion
+from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
+from reghar.measures.curves import problem_means, stored_traces
+from reghar.measures.reg import ROUNDING
+from reghar.prompting.control import Setting
+from reghar.store import StoredRun
+from reghar.store.outcomes import TaskOutcomes
+
+Array = NDArray[np.float64]
+
+FORCED = " + force"
+"""Ends the name of a method with budget forcing on top."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """One setting as it was evaluated on one task; P problems, n samples."""
+
+    name: str
+    minimum: int | None
+    maximum: int | None
+    used: NDArray[np.int64]
+    """Shape (P, n): thinking tokens; response tokens where no trace of the task has a thinking block."""
+    answer: NDArray[np.int64] | None
+    """Shape (P, n): response tokens outside the thinking; None where the answer was forced."""
+    correct: Array
+    """Shape (P, n): 0 or 1."""
+    stored: NDArray[np.bool_]
+    """Shape (P, n)."""
+    unfinished: NDArray[np.bool_]
+    """Shape (P, n): traces that hit `max_tokens`."""
+
+
+def thinks(run: StoredRun, task: str) -> bool:
+    """False where no trace of the task has a thinking block: then the response counts as the thinking."""
+    views = [run, *(run.at(setting.name) for setting in run.settings)]
+    return any(bool(view.outcomes(task).thought.any()) for view in views)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One method of test-time control, evaluated on one task: its set A."""
+
+    name: str
+    settings: list[Evaluation]
+    reference: Evaluation | None
+    """The plain evaluation where it is no member of A."""
+
+    @property
+    def stored(self) -> NDArray[np.bool_]:
+        """Shape (P, n): samples that every setting has."""
+        every: NDArray[np.bool_] = np.all([one.stored for one in self.settings], axis=0)
+        # Classes are judged against the reference, sample by sample of the same problems.
+        return every & self.reference.stored if self.is_class and self.reference is not None else every
+
+    @property
+    def is_class(self) -> bool:
+        """`short` and `long`, which ask for less and for more than no request."""
+        return self.name == "class"
+
+    def values(self) -> Array:
+        """Shape (P, n, 2A + 1): tokens used, correct, and the reference's tokens (0 without one)."""
+        plain = np.zeros_like(self.settings[0].used) if self.reference is None else self.reference.used
+        columns = [*(one.used for one in self.settings), *(one.correct for one in self.settings), plain]
+        return np.stack(columns, axis=-1, dtype=np.float64)
+
+    def obeyed(self, means: Array) -> Array:
+        """1.0 where a setting used what it asked for, else 0.0; NaN where it asks for nothing.
+
+        `means` (..., 2A + 1) of `values`, shape (..., A) (s1 section 3.2).
+        """
+        used = means[..., : len(self.settings)]
+        if self.is_class and self.reference is not None:
+            fewer = np.array([one.name == "short" for one in self.settings])
+            plain = means[..., -1:]
+            return np.where(fewer, used < plain, used > plain).astype(np.float64)
+        low, high = np.array([bounds(one) for one in self.settings]).T
+        # A mean of tokens that all reach the limit may pass it by a rounding error.
+        inside = s1.within(used, low * (1 - ROUNDING), high * (1 + ROUNDING))
+        return np.where(np.isnan(low) & np.isnan(high), np.nan, inside.astype(np.float64))
+
+    def control(self, means: Array) -> Array:
+        """Control in percent, (..., 2A + 1) to (...); NaN where no setting asks for anything."""
+        obeyed = self.obeyed(means)
+        asked = ~np.isnan(obeyed)
+        share = np.where(asked, obeyed, 0.0).sum(axis=-1) / np.maximum(asked.sum(axis=-1), 1)
+        return np.where(asked.any(axis=-1), 100 * share, np.nan)
+
+
+def evaluated_methods(run: StoredRun, task: str) -> Iterator[Method]:
+    """Every method of a run: `force`, which every run has, first; then with budget forcing on top."""
+    thinking = thinks(run, task)
+    plain = _own(run.outcomes(task), Setting(name="plain"), thinking)
+    force = list(_force(run, task))
+    if force:
+        yield Method(name="force", settings=force, reference=None)
+    views = {setting.name: run.at(setting.name) for setting in run.settings}
+    for method in dict.fromkeys(setting.method for setting in run.settings):
+        settings = [s for s in run.settings if s.method == method and s.counted]
+        waits = any(setting.after is not None for setting in settings)
+        own = [_own(views[s.name].outcomes(task), s, thinking) for s in settings]
+        members = [plain, *own] if waits else own
+        yield Method(name=method, settings=members, reference=None if waits else plain)
+        if all(setting.maximum is not None for setting in settings):
+            forced = [_forced(views[s.name], task, s, thinking) for s in settings]
+            yield Method(name=method + FORCED, settings=forced, reference=plain)
+
+
+def _used(outcomes: TaskOutcomes, thinking: bool) -> NDArray[np.int64]:
+    return outcomes.thinking_length if thinking else outcomes.length
+
+
+def _own(outcomes: TaskOutcomes, setting: Setting, thinking: bool) -> Evaluation:
+    """The traces' own answers."""
+    return Evaluation(
+        name=setting.name,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        used=_used(outcomes, thinking),
+        answer=outcomes.length - outcomes.thinking_length if thinking else None,
+        correct=outcomes.full_correct,
+        stored=stored_traces(outcomes),
+        unfinished=~outcomes.finished,
+    )
+
+
+def _forced(run: StoredRun, task: str, setting: Setting, thinking: bool) -> Evaluation:
+    """Answers forced where the thinking passed what was asked for, or the countdown reached zero."""
+    outcomes = run.outcomes(task)
+    limit = int(outcomes.budgets[0])
+    cut = np.minimum(run.countdown(task), limit)
+    return Evaluation(
+        name=setting.name,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        used=np.minimum(_used(outcomes, thinking), cut),
+        answer=None,
+        correct=outcomes.correct[..., 0],
+        stored=stored_traces(outcomes),
+        unfinished=~outcomes.finished,
+    )
+
+
+def _force(run: StoredRun, task: str) -> Iterator[Evaluation]:
+    """Budget forcing from the curve.
+
+    It is judged by the plain traces alone, as the measures of `reghar.measures.task` are.
+    """
+    outcomes = run.outcomes(task)
+    thinking = bool(outcomes.thought.any())
+    for column, budget in enumerate(int(b) for b in outcomes.budgets):
+        if budget in outcomes.forced_settings:
+            yield Evaluation(
+                name=str(budget),
+                minimum=None,
+                maximum=budget,
+                used=np.minimum(_used(outcomes, thinking), budget),
+                answer=None,
+                correct=outcomes.correct[..., column],
+                stored=stored_traces(outcomes),
+                unfinished=~outcomes.finished,
+            )
+
+
+def pooled(methods: Sequence[Method]) -> Method:
+    """One method of several runs with all their samples."""
+
+    def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
+        names = ("used", "correct", "stored", "unfinished")
+        arrays = {name: np.concatenate([getattr(one, name) for one in evaluations], axis=1) for name in names}
+        return replace(evaluations[0], answer=None, **arrays)
+
+    references = [method.reference for method in methods]
+    return replace(
+        methods[0],
+        settings=[joined(several) for several in zip(*(m.settings for m in methods), strict=True)],
+        reference=joined([one for one in references if one is not None]) if references[0] else None,
+    )
+
+
+def bounds(one: Evaluation) -> tuple[float, float]:
+    """Thinking tokens at least and at most; NaN for no such bound."""
+    low, high = (np.nan if bound is None else float(bound) for bound in (one.minimum, one.maximum))
+    return low, high
+
+
+def own_control(
+    runs: Sequence[StoredRun], task: str, *, interval: IntervalKind, seed: int, replicates: int
+) -> tuple[Measure, Array | None] | None:
+    """Control of the method that the runs asked for, all their samples together, and its replicates (R,).
+
+    None for `force`, whose Control is 100% by construction (SPEC 5), and where no setting has a bound.
+    """
+    for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
+        method = pooled(methods)
+        values = method.values()
+        means = problem_means(values, method.stored)
+        value = float(method.control(means.mean(axis=0)))
+        if method.name == "force" or np.isnan(value):
+            continue
+        drawn = Draw(task, interval, seed, replicates).of(values, method.stored)
+        unit, higher_is_better = MEASURES["control"]
+        draws = None if drawn is None else method.control(drawn[0])
+        low, high = (None, None) if drawn is None or draws is None else bootstrap.interval(draws, drawn[1])
+        measure = Measure(
+            name="control",
+            value=value,
+            unit=unit,
+            higher_is_better=higher_is_better,
+            low=None if low is None else float(low),
+            high=None if high is None else float(high),
+        )
+        return measure, draws
+    return None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How intervals are drawn."""
+
+    task: str
+    kind: IntervalKind
+    seed: int
+    replicates: int
+
+    def of(self, values: Array, stored: NDArray[np.bool_]) -> tuple[Array, Expansion] | None:
+        """Replicated means (R, K) of values (P, n, K); None where there can be no interval (SPEC 7)."""
+        if self.kind == "samples":
+            problems, samples = stored.shape
+            if samples < 2 or not stored.all():
+                return None
+            draws = bootstrap.bootstrap_samples(
+                values, seed=self.seed, task=self.task, replicates=self.replicates
+            )
+            return draws, bootstrap.sample_expansion(problems, samples)
+        means = problem_means(values, stored)
+        if len(means) < 2:
+            return None
+        draws = bootstrap.bootstrap_problems(
+            means, seed=self.seed, task=self.task, replicates=self.replicates
+        )
+        return draws, bootstrap.problem_expansion(len(means))

@@ -1,0 +1,192 @@
+"""Measures as functions of means over problems: what each trace contributes, and what comes of the means.
+
+The point estimate (leading shape ()) and the bootstrap replicates (R,) go through the same functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.errors import InputError
+from reghar.frontiers.frontier import TaskFrontier
+from reghar.grading.outcome import OUTCOMES, Outcome
+from reghar.measures import reg, s1
+from reghar.measures.curves import Curve
+from reghar.measures.reg import LEVELS
+from reghar.store.outcomes import TaskOutcomes
+
+Array = NDArray[np.float64]
+
+_PARTS = ("ungraded_full", "ungraded_at_l_max", "length_correct")
+"""Statistics that are no measure themselves, only parts of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Which column of the statistics per trace is what; K columns.
+
+    Raises InputError for a setting that is no budget of the run.
+    """
+
+    budgets: NDArray[np.int64]
+    settings: tuple[int, ...]
+    curve: slice
+    used: slice
+    """Thinking tokens under each setting."""
+    first: int
+    """Column of the first of the remaining statistics, in the order of `NAMES`."""
+    thinks: bool
+    """False where no trace has a thinking block: then the response counts as the thinking."""
+
+    NAMES = (
+        "accuracy_full",
+        "ungraded_full",
+        "ungraded_at_l_max",
+        "mean_length",
+        "length_correct",
+        "mean_thinking_length",
+        "share_unfinished",
+        "share_looped",
+        "share_thinking",
+        "share_thinking_unclosed",
+    )
+
+    @classmethod
+    def of(cls, outcomes: TaskOutcomes) -> Columns:
+        """The columns of a task."""
+        grid = [int(budget) for budget in outcomes.budgets]
+        chosen = outcomes.forced_settings
+        for setting in chosen:
+            if setting not in grid:
+                raise InputError(f"setting {setting} is no budget of the run: choose among {grid}")
+        b, a = len(grid), len(chosen)
+        return cls(
+            budgets=outcomes.budgets,
+            settings=chosen,
+            curve=slice(0, b),
+            used=slice(b, b + a),
+            first=b + a,
+            thinks=bool(outcomes.thought.any()),
+        )
+
+    def column(self, name: str) -> int:
+        """Where the statistic `name` of `NAMES` stands."""
+        return self.first + self.NAMES.index(name)
+
+    def statistics(self, outcomes: TaskOutcomes) -> Array:
+        """What each trace contributes to every mean, shape (P, n, K)."""
+        thinking = outcomes.thinking_length if self.thinks else outcomes.length
+        ungraded = [OUTCOMES.index(Outcome.GRADER_TIMEOUT), OUTCOMES.index(Outcome.GRADER_ERROR)]
+        rest = (
+            outcomes.full_correct,
+            np.isin(outcomes.full, ungraded),
+            np.isin(outcomes.outcome[..., -1], ungraded),
+            outcomes.length,
+            outcomes.length * outcomes.full_correct,
+            outcomes.thinking_length,
+            ~outcomes.finished,
+            outcomes.looped,
+            outcomes.thought,
+            outcomes.thought & ~outcomes.thinking_closed,
+        )
+        used = np.minimum(thinking[..., None], np.array(self.settings, dtype=np.int64))
+        return np.concatenate([outcomes.correct, used, np.stack(rest, axis=-1)], axis=-1, dtype=np.float64)
+
+    def notes(self, curve: Curve, frontier: TaskFrontier | None) -> list[str]:
+        """What a reader has to know about measures that are missing or read otherwise."""
+        notes = []
+        if frontier is not None and curve.budgets.size < 2:
+            notes.append("no REG: it needs at least two budgets")
+        if not self.thinks and self.settings:
+            notes.append("no trace has a thinking block: Scaling counts response tokens as thinking tokens")
+        return notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The frontier as seen from a curve's grid."""
+
+    accuracy: Array
+    """Shape (B,), at the curve's budgets."""
+    top: float
+    """Its maximum up to the curve's last budget."""
+    budgets_to: dict[int, float]
+    """Level in percent of the top to the frontier's own first crossing, tokens."""
+
+    @classmethod
+    def of(cls, curve: Curve, frontier: TaskFrontier) -> Reference:
+        """Raises InputError where a budget lies outside the frontier\'s."""
+        accuracy = reg.frontier_at(curve.budgets, frontier.budgets, frontier.accuracy)
+        top = reg.frontier_top(frontier.budgets, frontier.accuracy, curve.budgets[-1])
+        crossings = {
+            level: float(reg.tokens_to_reach(frontier.budgets, frontier.accuracy, top * level / 100))
+            for level in LEVELS
+        }
+        return cls(accuracy=accuracy, top=top, budgets_to=crossings)
+
+
+def figures_of(columns: Columns, means: Array, reference: Reference | None) -> dict[str, Array]:
+    """Every measure from means over problems, (..., K) to (...) each; NaN or infinite where there is none."""
+    curve = means[..., columns.curve]
+    named = {name: means[..., columns.column(name)] for name in columns.NAMES}
+    correct = named["accuracy_full"]
+    figures: dict[str, Array] = {
+        "area": reg.area(columns.budgets, curve),
+        "accuracy_full": correct,
+        "accuracy_full_if_ungraded_right": correct + named["ungraded_full"],
+        "accuracy_at_l_max": curve[..., -1],
+        "accuracy_at_l_max_if_ungraded_right": curve[..., -1] + named["ungraded_at_l_max"],
+        "mean_length_correct": np.where(
+            correct > 0, named["length_correct"] / np.where(correct > 0, correct, 1.0), np.nan
+        ),
+    }
+    figures |= {name: named[name] for name in columns.NAMES if name not in _PARTS}
+    if columns.settings:
+        figures |= _control_figures(columns, means)
+    if reference is not None:
+        figures |= _gap_figures(columns, curve, reference)
+    return figures
+
+
+def _control_figures(columns: Columns, means: Array) -> dict[str, Array]:
+    """s1's metrics of `force`: setting L allows at most L thinking tokens (SPEC 5).
+
+    t_a is the mean over problems and samples of min(thinking tokens, L); f_a is J(L) in percent.
+    """
+    used = means[..., columns.used]
+    at = np.searchsorted(columns.budgets, columns.settings)
+    percent = 100 * means[..., columns.curve][..., at]
+    slopes = s1.scaling(used, percent)
+    within = s1.within(used, np.nan, np.array(columns.settings) * (1 + reg.ROUNDING))
+    return {
+        "control": 100 * within.mean(axis=-1),
+        "scaling": slopes.per_doubling,
+        "scaling_per_1000": slopes.per_1000,
+        "performance": s1.performance(percent),
+    }
+
+
+def _gap_figures(columns: Columns, curve: Array, reference: Reference) -> dict[str, Array]:
+    figures: dict[str, Array] = {}
+    for level, frontier_tokens in reference.budgets_to.items():
+        wanted = reference.top * level / 100
+        reached = reg.tokens_to_reach(columns.budgets, curve, wanted)
+        nothing_to_reach = wanted <= 0
+        figures[f"tokens_to_{level}"] = np.full_like(reached, np.nan) if nothing_to_reach else reached
+        figures[f"frontier_tokens_to_{level}"] = np.full_like(
+            reached, np.nan if nothing_to_reach else frontier_tokens
+        )
+    if columns.budgets.size < 2:
+        return figures
+    gap = reference.accuracy - curve
+    total, positive = reg.area(columns.budgets, gap), reg.positive_area(columns.budgets, gap)
+    short = reg.area_up_to(columns.budgets, gap, reg.SHORT)
+    return figures | {
+        "reg": total,
+        "reg_up_to_1024": np.full_like(total, np.nan) if short is None else short,
+        "reg_positive": positive,
+        "reg_negative": total - positive,
+    }

@@ -1,0 +1,60 @@
+"""From a question to prompt token ids, through the model's chat template.
+
+The template's text is rendered first and tokenized without adding special tokens, so a template
+that writes its own BOS never gets a second one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from reghar.prompting.control import Setting
+from reghar.prompting.tokenizer import Tokenizer
+
+PLACEHOLDER = "{problem}"
+"""Stands for the question where the rendered template is recorded in the protocol."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptFormat:
+    """How every question of a run becomes a prompt."""
+
+    tokenizer: Tokenizer
+    system: str | None = None
+    """System prompt; None leaves it to the template."""
+    suffix: str | None = None
+    """What follows every question and a blank line; None for nothing."""
+    arguments: dict[str, object] = field(default_factory=dict)
+    """Arguments of the chat template, such as `enable_thinking`."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a base model without a chat template."""
+        return not self.tokenizer.has_chat_template
+
+    def render(self, question: str) -> str:
+        """The prompt's text, up to where the response begins."""
+        if self.suffix is not None:
+            question = f"{question}\n\n{self.suffix}"
+        if self.is_plain:
+            system = f"{self.system}\n\n" if self.system else ""
+            return f"{self.tokenizer.bos}{system}{question}\n\n"
+        messages = [{"role": "system", "content": self.system}] if self.system is not None else []
+        messages.append({"role": "user", "content": question})
+        return self.tokenizer.render_chat(messages, self.arguments)
+
+    def encode(self, question: str) -> list[int]:
+        """The prompt's token ids."""
+        return self.tokenizer.encode_text(self.render(question))
+
+    def asked(self, setting: Setting) -> PromptFormat:
+        """The same with what a setting of a control method adds to system prompt and question."""
+        if setting.user is None and setting.system is None:
+            return self
+        parts = [part for part in (self.system, setting.system) if part is not None]
+        return replace(self, system="\n\n".join(parts) if parts else None, suffix=setting.user)
+
+    @property
+    def template(self) -> str:
+        """The rendered template with a placeholder for the question: part of the protocol."""
+        return self.render(PLACEHOLDER)

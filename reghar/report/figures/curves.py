@@ -1,0 +1,290 @@
+"""Figures as functions that draw on an Axes, and the files that `reghar report` makes of them.
+
+Every function takes a matplotlib Axes and what to draw, sets labels with units, and returns nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.measures.curves import problem_means, stored_traces
+from reghar.protocol import BudgetCounts
+from reghar.report.figures import style
+from reghar.report.figures.axes import (
+    Scale,
+    accuracy_axis,
+    budget_axis,
+    budget_columns,
+    shared_legend,
+    tokens,
+)
+from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
+from reghar.report.text import measured, model_name, printable
+from reghar.store.outcomes import MISSING, TaskOutcomes
+from reghar.store.parts import write_aside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Panel = tuple[str, Callable[["Axes"], None]]
+"""A heading, shown where there are several panels, and what draws the panel."""
+
+
+def curve(
+    axes: Axes,
+    curve: CurveRecord,
+    frontier: FrontierCurveRecord | None,
+    *,
+    label: str = "model",
+    scale: Scale = "linear",
+    counts: BudgetCounts = "response",
+) -> None:
+    """One model's accuracy by budget with its interval, the frontier and the gap between (REG figure 2)."""
+    if frontier is not None:
+        _shade_gap(axes, curve, frontier)
+        axes.plot(
+            curve.budgets,
+            _percent(frontier.accuracy),
+            color=style.FRONTIER,
+            linestyle=(0, (4, 1.5)),
+            label="frontier",
+        )
+    _band(axes, curve, style.CURVE)
+    axes.plot(
+        curve.budgets, _percent(curve.accuracy), color=style.CURVE, marker="o", label=label, clip_on=False
+    )
+    budget_axis(axes, curve.budgets, scale, counts)
+    accuracy_axis(axes)
+
+
+def overlay(
+    axes: Axes,
+    curves: Sequence[tuple[str, CurveRecord]],
+    frontier: FrontierCurveRecord | None,
+    *,
+    scale: Scale = "linear",
+    counts: BudgetCounts = "response",
+) -> None:
+    """Several models on one task, (label, curve) each, with the frontier and every gap to it (REG figure 5).
+
+    All curves stand on the same budgets.
+    """
+    for i, (label, one) in enumerate(curves):
+        colour, line = style.MODELS[i % len(style.MODELS)]
+        accuracy = _percent(one.accuracy)
+        if frontier is not None:
+            axes.fill_between(
+                one.budgets,
+                accuracy,
+                _percent(frontier.accuracy),
+                color=colour,
+                alpha=0.4 / max(len(curves), 3),
+                linewidth=0,
+            )
+        axes.plot(one.budgets, accuracy, color=colour, linestyle=line, label=printable(label), clip_on=False)
+    if frontier is not None:
+        axes.plot(
+            curves[0][1].budgets,
+            _percent(frontier.accuracy),
+            color=style.FRONTIER,
+            # Wide and below: a model on the frontier is seen on it.
+            linewidth=3.0,
+            zorder=1.9,
+            label="frontier",
+        )
+    budget_axis(axes, curves[0][1].budgets, scale, counts)
+    accuracy_axis(axes)
+
+
+def outcomes_by_budget(axes: Axes, task: TaskReport, counts: BudgetCounts = "response") -> None:
+    """The share of every outcome at every budget, stacked; each budget has the same width."""
+    total = sum(numbers[0] for numbers in task.outcomes.values())
+    places = np.arange(len(task.curve.budgets))
+    floor = np.zeros(len(places))
+    for outcome, numbers in task.outcomes.items():
+        share = 100 * np.asarray(numbers) / max(total, 1)
+        if not share.any():
+            continue
+        axes.bar(
+            places,
+            share,
+            width=1.0,
+            bottom=floor,
+            color=style.OUTCOME_COLOURS[outcome],
+            edgecolor="#555555" if outcome == "missing" else "white",
+            hatch="////" if outcome == "missing" else None,
+            label=outcome.replace("_", " "),
+        )
+        floor += share
+    budget_columns(axes, task.curve.budgets, counts)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("Answers (%)")
+    axes.grid(visible=False)
+
+
+def response_lengths(axes: Axes, outcomes: TaskOutcomes) -> None:
+    """How many traces have which length: finished and correct, finished and not, cut at `maxtokens`."""
+    held = outcomes.full != MISSING
+    correct = outcomes.full_correct > 0
+    groups = (
+        ("finished, correct", style.BEYOND, held & outcomes.finished & correct),
+        ("finished, not correct", "#D55E00", held & outcomes.finished & ~correct),
+        ("never finished", "#BBBBBB", held & ~outcomes.finished),
+    )
+    shown = [(label, colour, outcomes.length[group]) for label, colour, group in groups if group.any()]
+    longest = max((int(lengths.max()) for _, _, lengths in shown), default=1)
+    bins = np.linspace(0, max(longest, 1), 33)
+    axes.hist(
+        [lengths for _, _, lengths in shown],
+        bins=list(bins),
+        stacked=True,
+        color=[colour for _, colour, _ in shown],
+        edgecolor="white",
+        label=[label for label, _, _ in shown],
+    )
+    axes.set_xlim(0, longest)
+    axes.set_xlabel("Response length (tokens)")
+    axes.set_ylabel("Traces (number)")
+    axes.xaxis.set_major_formatter(tokens)
+
+
+def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
+    """Accuracy of every problem (a row, hardest at the bottom) at every budget (a column)."""
+    stored = stored_traces(outcomes)
+    kept = np.flatnonzero(stored.any(axis=1))
+    accuracy = 100 * problem_means(outcomes.correct, stored)
+    order = np.argsort(-accuracy.mean(axis=1), kind="stable")
+    image = axes.imshow(
+        accuracy[order], aspect="auto", cmap=style.HEAT, vmin=0, vmax=100, interpolation="nearest"
+    )
+    budget_columns(axes, [int(budget) for budget in outcomes.budgets], outcomes.budget_counts)
+    axes.set_ylabel("Problem (by mean accuracy)")
+    if len(order) <= 20:
+        axes.set_yticks(range(len(order)), [printable(outcomes.problems[kept[i]])[-16:] for i in order])
+    else:
+        ranks = range(0, len(order), 2 ** max(0, round(math.log2(len(order) / 6))))
+        axes.set_yticks(list(ranks), [str(rank + 1) for rank in ranks])
+    axes.grid(visible=False)
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
+    bar.set_label(f"Accuracy of {outcomes.outcome.shape[1]} samples (%)")
+
+
+def selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
+    """Approximation error of the frontier's area by number of budgets, per strategy (REG figure 3)."""
+    for (name, values), (colour, line), marker in zip(errors.items(), style.MODELS, "os^", strict=False):
+        numbers = range(1, len(values) + 1)
+        axes.plot(numbers, _percent(values), color=colour, linestyle=line, marker=marker, label=name)
+    axes.set_xticks(range(1, 1 + max(len(values) for values in errors.values())))
+    axes.set_xlabel("Budgets besides 0 and the largest (number)")
+    axes.set_ylabel("Approximation error (%)")
+    axes.set_ylim(bottom=0)
+
+
+def trade_off(
+    axes: Axes, models: Sequence[tuple[str, float, float, float | None]], *, baseline: float | None = None
+) -> None:
+    """Mean length and accuracy of models, a point each, larger the more REG it saves (REG figure 6).
+
+    `models` holds (label, mean length in tokens, accuracy 0..1, REG in tokens); `baseline` is the REG
+    that reductions are taken against.
+    """
+    for i, (label, length, accuracy, gap) in enumerate(models):
+        colour, _ = style.MODELS[i % len(style.MODELS)]
+        saved = None if gap is None or baseline is None or baseline <= 0 else (baseline - gap) / baseline
+        change = "" if saved is None else ", most REG" if saved == 0 else f", REG −{100 * saved:.0f}%"
+        marker = "os^Dv"[i % 5]
+        size = 30 + 160 * max(saved or 0.0, 0.0)
+        axes.scatter([length], [100 * accuracy], s=size, color=colour, marker=marker)
+        # The legend's marks are all of one size: large ones would run into each other.
+        axes.scatter([], [], s=30, color=colour, marker=marker, label=printable(label) + change)
+    axes.margins(0.2)
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, -4), min(high, 104))
+    axes.set_xlabel("Mean response length (tokens)")
+    axes.set_ylabel("Accuracy, whole trace (%)")
+    axes.xaxis.set_major_formatter(tokens)
+
+
+def save(
+    panels: Sequence[tuple[str, Callable[[Axes], None]]],
+    stem: Path,
+    *,
+    formats: Sequence[str] = ("png", "svg"),
+) -> list[Path]:
+    """Draw one panel for every (heading, draw) and write `stem`.png and `stem`.svg; the files written.
+
+    Files are written aside and renamed: no reader meets half a figure.
+    """
+    from matplotlib.figure import Figure
+
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    with style.styled():
+        figure = Figure(figsize=(style.COLUMN_WIDTH * columns, style.PANEL_HEIGHT * rows + 0.3))
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (heading, draw) in zip(grid, panels, strict=False):
+            draw(axes)
+            if len(panels) > 1:
+                axes.set_title(printable(heading), loc="left", fontweight="bold")
+        for axes in grid[len(panels) :]:
+            axes.remove()
+        shared_legend(figure)
+        files = [stem.with_name(f"{stem.name}.{kind}") for kind in formats]
+        for file, kind in zip(files, formats, strict=True):
+            metadata = {"Date": None} if kind == "svg" else {"Software": None}
+            write_aside(file, partial(figure.savefig, format=kind, metadata=metadata))
+        return files
+
+
+def model_label(name: str, reg: MeasureRecord | None = None) -> str:
+    """A legend entry: the model's own name and its REG where there is one."""
+    short = model_name(name)
+    return short if reg is None or reg.value is None else f"{short}, REG {measured(reg)}"
+
+
+def _percent(values: Sequence[float]) -> NDArray[np.float64]:
+    return 100 * np.asarray(values, dtype=np.float64)
+
+
+def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
+    if curve.low is None or curve.high is None:
+        return
+    axes.fill_between(
+        curve.budgets,
+        _percent(curve.low),
+        _percent(curve.high),
+        color=colour,
+        alpha=0.2,
+        linewidth=0,
+        label="95% interval",
+    )
+
+
+def _shade_gap(axes: Axes, curve: CurveRecord, frontier: FrontierCurveRecord) -> None:
+    """The area that REG integrates: lines where the curve is below, dots where it is beyond."""
+    model, best = _percent(curve.accuracy), _percent(frontier.accuracy)
+    for where, colour, hatch, label in (
+        (best >= model, style.BELOW, "////", "gap to the frontier"),
+        (best < model, style.BEYOND, "....", "beyond the frontier"),
+    ):
+        if not (where & (best != model)).any():
+            continue
+        axes.fill_between(
+            curve.budgets,
+            model,
+            best,
+            where=list(where),
+            interpolate=True,
+            facecolor=(colour, 0.3),
+            edgecolor=(colour, 0.9),
+            hatch=hatch,
+            linewidth=0,
+            label=label,
+        )

@@ -1,0 +1,198 @@
+"""From stored runs to the page's data: an index that every view needs, and a block of texts a problem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reghar.measures.efficiency import efficiency_of
+from reghar.measures.reg import area
+from reghar.prompting.thinking import Block, cut_position
+from reghar.report.page.cuts import places
+from reghar.report.schema import Report
+from reghar.report.text import printable
+from reghar.report.verdict import verdict
+from reghar.store import StoredRun
+from reghar.store.outcomes import MISSING, TaskOutcomes
+from reghar.store.problems import read_problems
+from reghar.tasks import Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from reghar.prompting.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageRun:
+    """One run of the page; all of a page have equal protocols."""
+
+    run: StoredRun
+    report: Report
+
+
+def index(runs: Sequence[PageRun], *, served: bool) -> dict[str, Any]:
+    """Everything but the samples' texts. `served`: texts come from the local server on demand."""
+    names = _names([one.report.model for one in runs])
+    protocol = runs[0].run.protocol
+    return {
+        "title": " and ".join(names),
+        "served": served,
+        "budgets": list(protocol["budgets"]),
+        "counts": protocol["budget_counts"],
+        "probe": protocol["probe"]["text"],
+        "runs": [_run(one, name) for one, name in zip(runs, names, strict=True)],
+    }
+
+
+def _names(models: Sequence[str]) -> list[str]:
+    """The models' own names, without folders; equal ones are numbered."""
+    short = [printable(model).rstrip("/").rsplit("/", 1)[-1][:60] for model in models]
+    return [
+        name if short.count(name) == 1 else f"{name} ({short[: i + 1].count(name)})"
+        for i, name in enumerate(short)
+    ]
+
+
+def _run(one: PageRun, name: str) -> dict[str, Any]:
+    report = one.report
+    problems = {(problem.task, problem.id): problem for problem in read_problems(one.run.path)}
+    at = iter(range(sum(task.problems for task in report.tasks.values())))
+    tasks = {}
+    for task, record in report.tasks.items():
+        frontier = None if record.frontier is None else record.frontier.accuracy
+        rows = _problems(one.run.outcomes(task), problems, frontier)
+        kept = record.model_dump(include={"problems", "samples", "missing", "curve", "frontier", "measures"})
+        tasks[task] = {"report": kept, "problems": [{"at": next(at), **row} for row in rows]}
+    return {
+        "name": name,
+        "verdict": verdict(report),
+        "complete": report.complete,
+        "notes": [
+            *report.notes,
+            *(f"{task}: {note}" for task, record in report.tasks.items() for note in record.notes),
+        ],
+        "tasks": tasks,
+    }
+
+
+def _problems(
+    outcomes: TaskOutcomes, problems: Mapping[tuple[str, str], Problem], frontier: Sequence[float] | None
+) -> Iterator[dict[str, Any]]:
+    best = np.ones(len(outcomes.budgets)) if frontier is None else np.asarray(frontier)
+    gaps = area(outcomes.budgets, best - outcomes.correct.mean(axis=1))
+    samples = _samples(outcomes)
+    for i, identity in enumerate(outcomes.problems):
+        problem = problems[outcomes.task, identity]
+        yield {
+            "id": identity,
+            "question": problem.question,
+            "gold": list(problem.gold),
+            "choices": list(problem.choices),
+            "gap": round(float(gaps[i]), 3),
+            "samples": samples[i],
+        }
+
+
+def _samples(outcomes: TaskOutcomes) -> list[list[dict[str, Any]]]:
+    """A record for each stored sample of each problem; outcomes are one character a budget."""
+    efficiency = efficiency_of(outcomes)
+    signs = np.array([*"012345", "-"])
+    rows: list[list[dict[str, Any]]] = []
+    for i in range(len(outcomes.problems)):
+        rows.append([])
+        for j in range(outcomes.outcome.shape[1]):
+            if outcomes.full[i, j] == MISSING and (outcomes.outcome[i, j] == MISSING).all():
+                continue
+            closed = outcomes.thought[i, j] and outcomes.thinking_closed[i, j]
+            rows[-1].append(
+                {
+                    "sample": j,
+                    "outcomes": "".join(signs[outcomes.outcome[i, j]]),
+                    "full": str(signs[outcomes.full[i, j]]),
+                    "length": int(outcomes.length[i, j]),
+                    "thinking": int(outcomes.thinking_length[i, j]),
+                    # The block is taken to start with the response, as it does up to its delimiter.
+                    "ended": int(outcomes.thinking_length[i, j]) if closed else None,
+                    "finished": bool(outcomes.finished[i, j]),
+                    "looped": bool(outcomes.looped[i, j]),
+                    "first": _number(efficiency.first_correct[i, j]),
+                    "settled": _number(efficiency.settled[i, j]),
+                    "flips": _number(efficiency.flips[i, j]),
+                    "overthought": _number(efficiency.overthought[i, j]),
+                    "wasted": _number(efficiency.wasted_tokens[i, j]),
+                }
+            )
+    return rows
+
+
+def _number(value: float) -> int | None:
+    return None if math.isnan(value) else int(value)
+
+
+def texts(
+    run: StoredRun,
+    traces: pd.DataFrame,
+    answers: pd.DataFrame,
+    scores: pd.DataFrame,
+    tokenizer: Tokenizer | None,
+) -> dict[str, Any]:
+    """The samples of one problem, by sample: texts, where each budget cuts, and every answer.
+
+    The frames hold the rows of this problem alone, as in `StoredRun`.
+    """
+    graded = {
+        (row.sample, _budget(row.budget)): row.answer
+        for row in scores[["sample", "budget", "answer"]].itertuples(index=False)
+    }
+    said: dict[int, dict[str, dict[str, str | None]]] = {}
+    for row in answers[["sample", "budget", "text"]].itertuples(index=False):
+        budget = _budget(row.budget)
+        answer = {"text": _text(row.text), "answer": _text(graded.get((row.sample, budget)))}
+        said.setdefault(int(str(row.sample)), {})["own" if budget is None else str(budget)] = answer
+    missing: dict[str, str | None] = {"text": None, "answer": None}
+    content = {}
+    for record in traces.to_dict("records"):
+        trace: dict[str, Any] = {str(name): value for name, value in record.items()}
+        spoken = said.get(int(trace["sample"]), {})
+        own = spoken.pop("own", missing)
+        # The trace's own text is there already.
+        content[str(trace["sample"])] = {
+            **_trace(trace, run.protocol, tokenizer),
+            "own": {"answer": own["answer"]},
+            "answers": spoken,
+        }
+    return content
+
+
+def _trace(
+    row: Mapping[str, Any], protocol: Mapping[str, Any], tokenizer: Tokenizer | None
+) -> dict[str, Any]:
+    ids = [int(i) for i in row["token_ids"]]
+    block = Block(_budget(row["thinking_start"]), _budget(row["thinking_end"]), 0)
+    budgets = protocol["budgets"]
+    cuts = [cut_position(ids, block, budget, protocol["budget_counts"]) for budget in budgets]
+    ends = [len(ids) if cut is None else cut for cut in cuts]
+    closed = len(ids) if block.end is None else block.end
+    found = places(row["text"], ids, [*ends, closed], tokenizer)
+    return {
+        "text": row["text"],
+        "cuts": list(found.at[:-1]),
+        "exact": found.exact,
+        "thinkingEnd": None if block.end is None else found.at[-1],
+    }
+
+
+def _budget(value: Any) -> int | None:
+    """A nullable column's cell: None for pandas' NA and NaN."""
+    import pandas as pd
+
+    return None if pd.isna(value) else int(value)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

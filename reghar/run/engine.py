@@ -1,0 +1,64 @@
+"""The engine and the schedule that a plan asks for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reghar.engines.base import Engine
+from reghar.engines.scripted import ScriptedEngine
+from reghar.generation.jobs import Activity
+from reghar.generation.schedule import Schedule
+from reghar.run.plan import Plan
+from reghar.run.replicas import RayFleet
+
+
+def make_engine(plan: Plan, log: Path | None) -> Engine | RayFleet:
+    """What the settings name, not yet started; `log` gets what an engine in this process prints."""
+    settings = plan.settings
+    if settings.engine == "scripted":
+        return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
+    if settings.engine == "openai":
+        from reghar.engines.openai import OpenAIEngine
+        from reghar.engines.preflight import base_urls
+
+        return OpenAIEngine(
+            base_urls(settings.base_url or ""),
+            plan.model,
+            tokens=plan.protocol.tokens,
+            api_key_env=settings.api_key_env,
+            connections=2 * settings.concurrency,
+            timeout=settings.request_timeout,
+            patience=settings.patience,
+        )
+    if settings.engine == "ray":
+        return RayFleet(plan)
+    from reghar.engines.vllm import VllmEngine
+
+    return VllmEngine(
+        plan.model.path,
+        revision=plan.model.revision if plan.settings.revision else None,
+        max_model_len=plan.context_needed,
+        # Probes must not queue behind traces: the blocks they need could be evicted meanwhile.
+        max_num_seqs=2 * settings.concurrency,
+        seed=settings.seed,
+        arguments=settings.engine_arguments,
+        log=log,
+    )
+
+
+def make_schedule(plan: Plan, engine: Engine, activities: dict[str, Activity]) -> Schedule:
+    """The schedule that a plan asks for."""
+    return Schedule(
+        engine=engine,
+        model=plan.model,
+        prompt=plan.prompt,
+        delimiters=plan.delimiters,
+        sampling=plan.protocol.sampling,
+        budget_counts=plan.protocol.budget_counts,
+        probe=plan.probe,
+        probe_temperature=plan.protocol.probe.temperature,
+        run_seed=plan.settings.seed,
+        activities=activities,
+        control=plan.control,
+    )

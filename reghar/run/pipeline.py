@@ -1,0 +1,175 @@
+"""The only place where the stages are put together: plan -> traces and answers -> scores -> report."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from reghar.engines.base import Engine
+from reghar.errors import EngineError, InputError, RunInterruptedError
+from reghar.generation.jobs import Activity, Done
+from reghar.protocol import differences
+from reghar.run.engine import make_engine, make_schedule
+from reghar.run.pending import Remaining
+from reghar.run.plan import Plan
+from reghar.run.progress import Bars, bars
+from reghar.run.provenance import new_manifest, now
+from reghar.run.replicas import RayFleet
+from reghar.run.scoring import PartScorer
+from reghar.store.folder import RunFolder
+from reghar.store.problems import write_problems
+
+
+def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[str]:
+    """Does a run, or what is left of it, up to the last score; returns notes for the user.
+
+    Raises `InputError` for a folder that holds something else, `EngineError` when the engine
+    failed, `RunInterruptedError` when the user stopped it; what was finished is stored in each case.
+    """
+    with RunFolder(path) as folder:
+        notes = _open_run(folder, plan, resume=resume)
+        jobs = Remaining(folder, plan)
+        problems = [problem for each in plan.problems.values() for problem in each]
+        with PartScorer(folder, plan.protocol.as_dict(), problems) as scorer:
+            for part in folder.unscored_parts():
+                scorer.add(part)
+            if jobs.count:
+                if console.is_terminal:
+                    console.print(f"loading the {plan.settings.engine} engine", highlight=False)
+                with _session(folder, plan) as engine:
+                    _generate(plan, engine, folder, jobs, scorer, console)
+        manifest = folder.manifest or new_manifest(plan)
+        if jobs.count or manifest.get("end") is None:
+            folder.write_manifest(manifest | {"end": now()})
+    return notes
+
+
+def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
+    """Creates the run, or checks that the stored one is this one."""
+    manifest = folder.manifest
+    if manifest is None:
+        write_problems(folder.path, (p for each in plan.problems.values() for p in each))
+        folder.write_manifest(new_manifest(plan))
+        return []
+    if not resume:
+        raise InputError(
+            f"{str(folder.path)!r} already holds a run; add --resume to go on, or give another --out"
+        )
+    unequal = differences(manifest["protocol"], plan.protocol.as_dict())
+    identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
+    for key, mine in identity.items():
+        if manifest.get(key) != mine:
+            unequal.append(f"{key}: {manifest.get(key)!r} != {mine!r}")
+    if unequal:
+        raise InputError(
+            f"{str(folder.path)!r} holds a run with other settings: {'; '.join(unequal)}; give another --out"
+        )
+    if not (folder.path / "problems.parquet").exists():
+        write_problems(folder.path, (p for each in plan.problems.values() for p in each))
+    folder.write_manifest(manifest | {"frontier": plan.settings.frontier, "interval": plan.settings.interval})
+    return folder.repair()
+
+
+def _generate(
+    plan: Plan,
+    engine: Engine | RayFleet,
+    folder: RunFolder,
+    remaining: Remaining,
+    scorer: PartScorer,
+    console: Console,
+) -> None:
+    """Runs the schedule over what remains; whatever happens, finished jobs reach the disk."""
+    activities = {task: Activity() for task in plan.tasks}
+    if isinstance(engine, RayFleet):
+        run: Callable[..., Awaitable[None]] = partial(engine.run, activities=activities)
+        replicas = engine.replicas
+    else:
+        run, replicas = make_schedule(plan, engine, activities).run, []
+    totals = {name: plan.traces_of(name) for name in plan.tasks}
+
+    def store(part: int | None) -> None:
+        if part is not None:
+            scorer.add(part)
+
+    def finished(done: Done) -> None:
+        store(folder.add(done))
+
+    async def work(display: Bars) -> None:
+        async def tick() -> None:
+            while True:
+                await asyncio.sleep(1)
+                display.update(activities, replicas)
+                store(folder.flush_if_due())
+
+        ticker = asyncio.create_task(tick())
+        try:
+            await run(remaining.jobs(), plan.settings.concurrency, finished)
+        finally:
+            ticker.cancel()
+            await engine.close()
+
+    with bars(console, totals, remaining.done) as display:
+        try:
+            _run_interruptible(work(display))
+        finally:
+            store(folder.flush())
+
+
+def _run_interruptible(work: Any) -> None:
+    """Runs a coroutine; SIGINT and SIGTERM cancel it and end in `RunInterruptedError`."""
+    interrupted = False
+
+    async def main() -> None:
+        nonlocal interrupted
+        task = asyncio.ensure_future(work)
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            task.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        await task
+
+    try:
+        asyncio.run(main())
+    except (asyncio.CancelledError, EngineError):
+        # The engine's process gets the terminal's Ctrl-C as well and may die of it first.
+        if not interrupted:
+            raise
+    if interrupted:
+        raise RunInterruptedError("interrupted")
+
+
+@contextmanager
+def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | RayFleet]:
+    """A started engine; what it was and how long it ran is added to `run.json`."""
+    start, clock = now(), time.monotonic()
+    engine = make_engine(plan, folder.path / "engine.log")
+    engine.start()
+    info = asdict(engine.info)
+    loaded = time.monotonic()
+    try:
+        yield engine
+    finally:
+        manifest = folder.manifest or new_manifest(plan)
+        session = {
+            "start": start,
+            "end": now(),
+            "seconds": round(time.monotonic() - loaded, 3),
+            "engine_start_seconds": round(loaded - clock, 3),
+            "engine": info,
+            "concurrency": plan.settings.concurrency,
+        }
+        folder.write_manifest(manifest | {"sessions": [*manifest.get("sessions", ()), session]})

@@ -1,0 +1,313 @@
+"""The plan of a run: everything that can be checked and counted before an engine loads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from reghar.budgets import parse_budgets
+from reghar.errors import InputError
+from reghar.frontiers.choose import choose_reference
+from reghar.grading.version import grader_version
+from reghar.prompting.control import PLAIN, Setting, make_settings
+from reghar.prompting.probes import Probe, make_probe
+from reghar.prompting.prompts import PromptFormat
+from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
+from reghar.prompting.thinking import Delimiters, find_delimiters
+from reghar.prompting.tokenizer import Model, load_model
+from reghar.protocol import (
+    ProbeProtocol,
+    PromptProtocol,
+    Protocol,
+    SamplingProtocol,
+    TaskProtocol,
+    Tokens,
+)
+from reghar.run.settings import DEFAULT_MAX_TOKENS, RunSettings, check_settings, parse_samples
+from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A checked run."""
+
+    settings: RunSettings
+    model: Model
+    tasks: dict[str, Task]
+    problems: dict[str, list[Problem]]
+    prompt: PromptFormat
+    delimiters: Delimiters | None
+    probe: Probe
+    control: tuple[Setting, ...]
+    """Settings of the control method beside the plain evaluation."""
+    protocol: Protocol
+    longest_prompt: int
+    """Tokens."""
+    notes: tuple[str, ...]
+    """What a reader of the run has to know."""
+
+    def pairs(self) -> Iterator[tuple[Problem, int]]:
+        """Every (problem, sample), tasks, problems and samples interleaved so that the batch stays full."""
+        samples = {name: self.protocol.tasks[name].samples for name in self.tasks}
+        for sample in range(max(samples.values())):
+            for name, problems in self.problems.items():
+                if sample < samples[name]:
+                    for problem in problems:
+                        yield problem, sample
+
+    def traces(self) -> Iterator[tuple[Problem, int, Setting]]:
+        """Every (problem, sample, setting) whose trace begins anew, in that order."""
+        settings = [PLAIN, *(setting for setting in self.control if setting.after is None)]
+        for problem, sample in self.pairs():
+            for setting in settings:
+                yield problem, sample, setting
+
+    def traces_of(self, task: str) -> int:
+        """Traces of one task, continued ones included."""
+        return len(self.problems[task]) * self.protocol.tasks[task].samples * (1 + len(self.control))
+
+    @property
+    def context_needed(self) -> int:
+        """Tokens that the longest request can take, prompt and response together."""
+        most = self.protocol.sampling.max_tokens
+        forced = self._largest_budget
+        if forces_at_the_end(self.settings, self.control):
+            forced = max(forced, most)
+        return self.longest_prompt + max(most, forced + self._answer_room)
+
+    @property
+    def _largest_budget(self) -> int:
+        """At which an answer is forced, tokens of the response."""
+        return _cuts(self.protocol.budgets, self.control, self.delimiters)[-1]
+
+    @property
+    def _answer_room(self) -> int:
+        return probe_room(self.probe, self.model, self.delimiters)
+
+
+def make_plan(settings: RunSettings) -> Plan:
+    """Checks the settings against tasks, data and model. Raises `InputError`; loads no engine."""
+    check_settings(settings)
+    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens)
+    budgets = parse_budgets(settings.budgets, settings.max_tokens)
+    tasks = _load_tasks(settings)
+    samples = parse_samples(settings.samples, tuple(tasks))
+    problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
+    model, tokens, served_notes = _ask_servers(settings, _load_model(settings))
+    prompt = PromptFormat(
+        tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
+    )
+    delimiters = find_delimiters(model.tokenizer, settings.thinking)
+    control = _control(settings, budgets, delimiters)
+    prompts = [prompt.asked(setting) for setting in (PLAIN, *control) if setting.after is None]
+    longest = max(
+        len(each.encode(p.question)) for each in prompts for several in problems.values() for p in several
+    )
+    cuts = _cuts(budgets, control, delimiters)
+    room = probe_room(probe, model, delimiters)
+    at_end = room if forces_at_the_end(settings, control) else 0
+    max_tokens, notes = _fit_context(settings, model, longest, cuts, room, at_end)
+    notes += served_notes
+    if prompt.is_plain:
+        notes.append("the model has no chat template: questions are asked as plain text, without one")
+    protocol = Protocol(
+        tasks={
+            name: _task_protocol(task, problems[name], samples[name], settings)
+            for name, task in tasks.items()
+        },
+        budgets=budgets,
+        budget_counts=settings.budget_counts,
+        sampling=SamplingProtocol(
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            top_k=settings.top_k,
+            min_p=settings.min_p,
+            max_tokens=max_tokens,
+        ),
+        probe=ProbeProtocol(
+            name=probe.name,
+            text=probe.text,
+            temperature=settings.temperature
+            if settings.probe_temperature is None
+            else settings.probe_temperature,
+            max_answer_tokens=probe.max_answer_tokens,
+        ),
+        prompt=PromptProtocol(
+            template=prompt.template,
+            system=settings.system_prompt,
+            arguments=settings.chat_template_arguments,
+            thinking=(delimiters.open, delimiters.close) if delimiters else None,
+        ),
+        tokens=tokens,
+        grader=grader_version(),
+        control=_control_protocol(settings, control),
+    )
+    choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
+    return Plan(
+        settings=settings,
+        model=model,
+        tasks=tasks,
+        problems=problems,
+        prompt=prompt,
+        delimiters=delimiters,
+        probe=probe,
+        control=control,
+        protocol=protocol,
+        longest_prompt=longest,
+        notes=tuple(notes),
+    )
+
+
+def _control(
+    settings: RunSettings, budgets: tuple[int, ...], delimiters: Delimiters | None
+) -> tuple[Setting, ...]:
+    control = make_settings(
+        settings.control,
+        settings.control_settings,
+        budgets=budgets,
+        wait_strings=settings.wait_strings,
+        user=settings.control_user,
+        system=settings.control_system,
+    )
+    if delimiters is None and any(setting.after is not None and not setting.appended for setting in control):
+        raise InputError(
+            "--wait-string none bars the delimiter that ends the thinking, and the model has none; "
+            "give --thinking-delimiters, or a string"
+        )
+    return control
+
+
+def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> dict[str, Any]:
+    """What the protocol records: the method, and each setting with all that it asks."""
+    recorded: dict[str, Any] = {"method": settings.control}
+    if control:
+        recorded["settings"] = [asdict(setting) for setting in control]
+    elif settings.control_settings:
+        recorded["budgets"] = sorted(int(entry) for entry in settings.control_settings)
+    return recorded
+
+
+def _cuts(
+    budgets: tuple[int, ...], control: tuple[Setting, ...], delimiters: Delimiters | None
+) -> tuple[int, ...]:
+    """Budgets of the run and of its settings, in response tokens at most, increasing."""
+    # Thinking tokens are counted from inside the block, whose opening stands within the first few.
+    before = 8 + len(delimiters.open_ids) if delimiters is not None else 0
+    asked = {budget + before for setting in control for budget in setting.budgets}
+    return tuple(sorted({*budgets, *asked}))
+
+
+def forces_at_the_end(settings: RunSettings, control: tuple[Setting, ...]) -> bool:
+    """Whether an answer may be forced after all `max_tokens`: budgets of thinking tokens may never cut a
+    response that has little thinking and no end."""
+    return settings.budget_counts == "thinking" or any(setting.budgets for setting in control)
+
+
+def probe_room(probe: Probe, model: Model, delimiters: Delimiters | None) -> int:
+    """Most tokens that a probe and its answer add to a cut trace."""
+    text = probe.render(delimiters, thinking_open=True)
+    return len(model.tokenizer.encode_text(text)) + probe.max_answer_tokens
+
+
+def _load_tasks(settings: RunSettings) -> dict[str, Task]:
+    tasks = [load_task(name, settings.include_paths) for name in settings.tasks]
+    return {task.name: task for task in tasks}
+
+
+def _load_model(settings: RunSettings) -> Model:
+    if settings.engine == "scripted":
+        return scripted_model()
+    if settings.model != SCRIPTED_MODEL:
+        return load_model(settings.model, settings.revision)
+    if settings.engine == "vllm":
+        raise InputError("model 'scripted' has no weights: give --engine scripted")
+    return scripted_model()
+
+
+def _ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, list[str]]:
+    """With the engine `openai`: the model with the servers' context, how tokens travel, and notes."""
+    if settings.engine != "openai":
+        return model, "ids", []
+    from reghar.engines.preflight import base_urls, inspect_server
+
+    if settings.base_url is None:
+        raise InputError("--engine openai needs --base-url, such as http://localhost:8000")
+    servers = [inspect_server(url, model, settings.api_key_env) for url in base_urls(settings.base_url)]
+    lengths = [n for n in (model.context_length, *(s.context_length for s in servers)) if n is not None]
+    notes = [
+        f"the server at {server.url} {' and '.join(server.lacks)}: its text is tokenized again, "
+        "so that cuts are not exactly where the model's tokens end; the protocol says tokens: text"
+        for server in servers
+        if server.lacks
+    ]
+    return replace(model, context_length=min(lengths, default=None)), "text" if notes else "ids", notes
+
+
+def _fit_context(
+    settings: RunSettings,
+    model: Model,
+    longest_prompt: int,
+    budgets: tuple[int, ...],
+    room: int,
+    at_end: int,
+) -> tuple[int, list[str]]:
+    """The most tokens a trace may have, and notes. Raises `InputError`, naming the number to change.
+
+    `room` is what a probe and its answer need after a budget, `at_end` what they need after the longest
+    trace.
+    """
+    asked = DEFAULT_MAX_TOKENS if settings.max_tokens is None else settings.max_tokens
+    if budgets[-1] > asked:
+        raise InputError(
+            f"largest budget {budgets[-1]} exceeds --max-tokens {asked}; raise it or cut the budgets"
+        )
+    context = _context(settings, model)
+    if context is None:
+        return asked, []
+    needed = longest_prompt + budgets[-1] + room
+    if needed > context:
+        raise InputError(
+            f"context too short: prompt {longest_prompt} + largest budget {budgets[-1]} "
+            f"+ probe and answer {room} = {needed} tokens, but the context holds {context}; "
+            f"lower the largest budget to {max(0, context - longest_prompt - room)}"
+            " or raise --engine-arg max_model_len"
+        )
+    allowed = context - longest_prompt - at_end
+    if allowed >= asked:
+        return asked, []
+    return allowed, [f"max_tokens is {allowed}, not {asked}: the context holds {context} tokens"]
+
+
+def _context(settings: RunSettings, model: Model) -> int | None:
+    """Tokens of prompt and response together; None where nothing is known."""
+    asked = settings.engine_arguments.get("max_model_len")
+    if asked is None:
+        return model.context_length
+    if not isinstance(asked, int) or asked < 1:
+        raise InputError(f"--engine-arg max_model_len must be a number of tokens from 1 on, not {asked!r}")
+    return asked
+
+
+def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: RunSettings) -> TaskProtocol:
+    from reghar.grading import DEFAULT_TOLERANCE
+
+    whole = problems if settings.limit is None else load_problems(task, settings.data_dir)
+    return TaskProtocol(
+        version=task.version,
+        kind=task.answer.kind,
+        tolerance=DEFAULT_TOLERANCE if task.answer.tolerance is None else task.answer.tolerance,
+        fallback=task.answer.fallback,
+        problem_ids=tuple(problem.id for problem in problems),
+        problems_sha256=problems_digest(problems),
+        of_problems=len(whole),
+        samples=samples,
+    )
+
+
+def output_folder(plan: Plan) -> Path:
+    """Where a run goes by default: found again by `--resume` with the same flags."""
+    model = re.sub(r"[^\w.-]+", "-", plan.settings.model).strip("-.")[-60:] or "model"
+    return Path("results") / f"{model}-{plan.protocol.digest[:8]}-seed{plan.settings.seed}"

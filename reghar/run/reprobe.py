@@ -1,0 +1,75 @@
+"""Another probe, or other budgets, on the traces of a stored run."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from reghar.errors import InputError
+from reghar.protocol import differences
+from reghar.run.plan import Plan
+from reghar.run.settings import RunSettings, settings_of
+from reghar.store.parts import part_numbers, part_path, write_aside
+from reghar.store.stored import StoredRun
+from reghar.store.tables import TRACES
+
+MAY_DIFFER = ("budgets:", "probe.", "grader:")
+"""Settings that a new probing may change; all others belong to the stored traces."""
+
+
+def reprobe_settings(
+    source: StoredRun,
+    *,
+    probe: str | None,
+    probe_text: str | None,
+    probe_temperature: float | None,
+    max_answer_tokens: int | None,
+    budgets: str | None,
+    frontier: str | None,
+    concurrency: int | None,
+    engine_arguments: dict[str, Any],
+) -> RunSettings:
+    """The source's settings with what was asked for; None keeps the source's. Raises `InputError`."""
+    if not source.complete:
+        raise InputError(
+            f"run {str(source.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
+        )
+    old = settings_of(source.manifest)
+    asks_probe = probe is not None or probe_text is not None
+    return replace(
+        old,
+        probe=probe if asks_probe else old.probe,
+        probe_text=probe_text if asks_probe else old.probe_text,
+        probe_temperature=old.probe_temperature if probe_temperature is None else probe_temperature,
+        max_answer_tokens=old.max_answer_tokens
+        if max_answer_tokens is None and not asks_probe
+        else max_answer_tokens,
+        max_tokens=source.protocol["sampling"]["max_tokens"],
+        budgets=old.budgets if budgets is None else budgets,
+        frontier=frontier or old.frontier,
+        concurrency=old.concurrency if concurrency is None else concurrency,
+        engine_arguments={**old.engine_arguments, **engine_arguments},
+    )
+
+
+def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> None:
+    """Copies the source's traces into a new run's folder. Raises `InputError` where they do not fit."""
+    unequal = [
+        line
+        for line in differences(source.protocol, plan.protocol.as_dict())
+        if not line.startswith(MAY_DIFFER)
+    ]
+    if unequal:
+        raise InputError(f"the stored traces were made with other settings: {'; '.join(unequal)}")
+    if (path / "run.json").exists():
+        if not resume:
+            raise InputError(
+                f"{str(path)!r} already holds a run; add --resume to go on, or give another --out"
+            )
+        return
+    for number in part_numbers(source.path / TRACES):
+        with part_path(source.path / TRACES, number).open("rb") as stored:
+            write_aside(part_path(path / TRACES, number), partial(shutil.copyfileobj, stored))

@@ -1,0 +1,170 @@
+"""What a user asks of a run: a field a flag of `reghar run`, stored in `run.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from reghar.errors import InputError
+from reghar.protocol import BudgetCounts
+
+DEFAULT_MAX_TOKENS = 32_768
+DEFAULT_SAMPLES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """All that `reghar run` was told, before anything of it is looked up."""
+
+    model: str
+    revision: str | None = None
+    tasks: tuple[str, ...]
+    include_paths: tuple[str, ...] = ()
+    data_dir: str | None = None
+    limit: int | None = None
+    """Only the first problems of each task."""
+    samples: str = str(DEFAULT_SAMPLES)
+    """A number, or `task=number,...`."""
+    budgets: str = "reg"
+    """See `reghar.budgets.parse_budgets`."""
+    budget_counts: BudgetCounts = "response"
+    max_tokens: int | None = None
+    """Most tokens a trace; None for 32,768, or what the context allows."""
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 0
+    min_p: float = 0.0
+    seed: int = 0
+    probe: str | None = None
+    probe_text: str | None = None
+    probe_temperature: float | None = None
+    max_answer_tokens: int | None = None
+    system_prompt: str | None = None
+    chat_template_arguments: dict[str, Any] = field(default_factory=dict)
+    thinking: tuple[str, str] | None = None
+    """Delimiters of the thinking block; None finds them."""
+    control: str = "force"
+    """Method of test-time control; see `reghar.prompting.control`."""
+    control_settings: tuple[str, ...] = ()
+    """Its settings as the user wrote them; empty for the defaults."""
+    wait_strings: tuple[str, ...] = ()
+    """What `wait` appends in the place of an ignored end of thinking; empty for `Wait` alone."""
+    control_user: str | None = None
+    """Text of `template` after the question, with `{setting}`."""
+    control_system: str | None = None
+    """Text of `effort` or `template` in the system prompt, with `{setting}`."""
+    frontier: str = "auto"
+    interval: str = "problems"
+    engine: str = "vllm"
+    engine_arguments: dict[str, Any] = field(default_factory=dict)
+    concurrency: int = 64
+    """Traces in flight at a time; with `ray`, on each replica."""
+    base_url: str | None = None
+    """Of the servers, comma-separated; for the engine `openai`."""
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the servers' key; the key itself is never kept."""
+    request_timeout: float = 600.0
+    """Longest silence of a server in the middle of a request, in seconds."""
+    patience: float = 120.0
+    """Seconds without an answer from any server after which the run ends."""
+    replicas: int = 1
+    """Engines that Ray places."""
+    address: str | None = None
+    """Of a Ray cluster; None starts one on this machine."""
+
+
+MOST_SAMPLES = 1_000_000
+SEEDS = 2**32
+"""How many there are: what vLLM takes."""
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Raises `InputError` for the first setting that cannot be."""
+    try:
+        json.dumps(asdict(settings), ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"a flag holds text that is not UTF-8: {error.object[:80]!a}") from error
+    checks: list[tuple[bool, str]] = [
+        (
+            "hf_token" in settings.engine_arguments,
+            "--engine-arg hf_token would be stored with the run; export HF_TOKEN instead",
+        ),
+        (
+            not 0 <= settings.seed < SEEDS,
+            f"--seed must be a whole number from 0 to {SEEDS - 1}, not {settings.seed}",
+        ),
+        (not settings.tasks, "--tasks is empty; see `reghar tasks list`"),
+        (
+            not 0 <= settings.temperature < math.inf,
+            f"--temperature must be at least 0, not {settings.temperature}",
+        ),
+        (not 0 < settings.top_p <= 1, f"--top-p must be in (0, 1], not {settings.top_p}"),
+        (settings.top_k < 0, f"--top-k must be at least 0, not {settings.top_k}"),
+        (not 0 <= settings.min_p <= 1, f"--min-p must be in [0, 1], not {settings.min_p}"),
+        (
+            settings.probe_temperature is not None and not 0 <= settings.probe_temperature < math.inf,
+            f"--probe-temperature must be at least 0, not {settings.probe_temperature}",
+        ),
+        (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
+        (settings.replicas < 1, f"--replicas must be at least 1, not {settings.replicas}"),
+        (
+            not 0 < settings.request_timeout < math.inf,
+            f"--request-timeout must be above 0 seconds, not {settings.request_timeout}",
+        ),
+        (
+            not 0 <= settings.patience < math.inf,
+            f"--patience must be at least 0 seconds, not {settings.patience}",
+        ),
+        (
+            settings.limit is not None and settings.limit < 1,
+            f"--limit must be at least 1, not {settings.limit}",
+        ),
+        (
+            settings.max_tokens is not None and settings.max_tokens < 1,
+            f"--max-tokens must be at least 1, not {settings.max_tokens}",
+        ),
+        (
+            len(set(settings.tasks)) < len(settings.tasks),
+            f"--tasks names a task twice: {','.join(settings.tasks)}",
+        ),
+    ]
+    for wrong, message in checks:
+        if wrong:
+            raise InputError(message)
+
+
+def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:
+    """Samples by task from `32` or `aime24=32,math500=4`; a task not named there gets the default, 32."""
+    if "=" not in text:
+        return dict.fromkeys(tasks, _positive(text, "--samples"))
+    samples = dict.fromkeys(tasks, DEFAULT_SAMPLES)
+    for entry in text.split(","):
+        name, _, number = entry.partition("=")
+        name = name.strip().removeprefix("reghar_")
+        if name not in samples:
+            raise InputError(f"--samples names task {name!r}, which is not run; run are {', '.join(tasks)}")
+        samples[name] = _positive(number, f"--samples {name}")
+    return samples
+
+
+def _positive(text: str, flag: str) -> int:
+    if not re.fullmatch(r"\s*\d+\s*", text) or int(text) < 1:
+        raise InputError(f"{flag} must be a whole number of at least 1, not {text.strip()!r}")
+    if int(text) > MOST_SAMPLES:
+        raise InputError(f"{flag} must be at most {MOST_SAMPLES}, not {text.strip()}")
+    return int(text)
+
+
+def settings_of(manifest: dict[str, Any]) -> RunSettings:
+    """The settings that a stored run was started with. Raises `InputError` for another version's."""
+    stored = dict(manifest.get("settings", {}))
+    for name in ("tasks", "include_paths", "control_settings", "wait_strings"):
+        stored[name] = tuple(stored.get(name, ()))
+    stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None
+    try:
+        return RunSettings(**stored)
+    except TypeError as error:
+        raise InputError(f"the run was written by another version of reghar: {error}") from error

@@ -1,0 +1,171 @@
+"""The bootstrap: coverage and false positives in simulation, pairing, determinism, cost."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from reghar.measures import bootstrap
+
+Array = NDArray[np.float64]
+
+DESIGNS = [(30, 32), (40, 8), (272, 4)]
+SIMULATIONS = 4_000
+REPLICATES = 2_000
+
+
+def simulated_means(generator: np.random.Generator, problems: int, samples: int, simulations: int) -> Array:
+    """Shape (P, simulations): accuracy of each problem; difficulties as reasoning benchmarks have them."""
+    chance = generator.beta(0.6, 0.5, size=(problems, simulations))
+    return generator.binomial(samples, chance) / samples
+
+
+def paired_means(generator: np.random.Generator, problems: int, samples: int, simulations: int) -> Array:
+    """Shape (P, simulations): difference of two models that have the same chance on every problem."""
+    chance = generator.beta(0.6, 0.5, size=(problems, simulations))
+    return (generator.binomial(samples, chance) - generator.binomial(samples, chance)) / samples
+
+
+def bootstrapped(means: Array) -> Array:
+    return bootstrap.bootstrap_problems(means, seed=0, task="simulated", replicates=REPLICATES)
+
+
+@pytest.mark.parametrize(("problems", "samples"), DESIGNS)
+def test_nominal_95_percent_covers_94_to_96(problems: int, samples: int) -> None:
+    generator = np.random.default_rng(1)
+    covered = []
+    for _ in range(4):
+        means = simulated_means(generator, problems, samples, SIMULATIONS // 4)
+        low, high = bootstrap.interval(bootstrapped(means), bootstrap.problem_expansion(problems))
+        truth = 0.6 / (0.6 + 0.5)
+        covered.append((low <= truth) & (truth <= high))
+    assert 0.94 <= np.mean(covered) <= 0.96
+
+
+@pytest.mark.parametrize(("problems", "samples"), DESIGNS)
+def test_null_pairs_are_significant_5_percent_of_the_time(problems: int, samples: int) -> None:
+    generator = np.random.default_rng(2)
+    significant = []
+    for _ in range(4):
+        differences = paired_means(generator, problems, samples, SIMULATIONS // 4)
+        low, high = bootstrap.interval(bootstrapped(differences), bootstrap.problem_expansion(problems))
+        significant.append((low > 0) | (high < 0))
+    assert 0.04 <= np.mean(significant) <= 0.06
+
+
+@pytest.mark.parametrize(("problems", "samples"), [(30, 8), (40, 4)])
+def test_drawing_samples_covers_the_fixed_benchmark(problems: int, samples: int) -> None:
+    generator = np.random.default_rng(3)
+    chance = generator.beta(0.6, 0.5, size=problems)
+    simulations = 1_000
+    values = (generator.random((simulations, problems, samples)) < chance[None, :, None]).astype(float)
+    draws = bootstrap.bootstrap_samples(np.moveaxis(values, 0, -1), seed=0, task="x", replicates=1_000)
+    low, high = bootstrap.interval(draws, bootstrap.sample_expansion(problems, samples))
+    assert 0.935 <= np.mean((low <= chance.mean()) & (chance.mean() <= high)) <= 0.97
+
+
+def test_uncorrected_percentiles_would_be_too_narrow() -> None:
+    generator = np.random.default_rng(4)
+    means = generator.normal(size=(10, 2_000))
+    draws = bootstrapped(means)
+    plain = np.quantile(draws, [0.025, 0.975], axis=0)
+    low, high = bootstrap.interval(draws, bootstrap.problem_expansion(10))
+    assert np.mean((plain[0] <= 0) & (plain[1] >= 0)) < 0.92
+    assert np.mean((low <= 0) & (high >= 0)) > 0.935
+
+
+def test_models_on_the_same_problems_share_one_draw() -> None:
+    generator = np.random.default_rng(5)
+    one, other = generator.random((2, 30, 3))
+    options = {"seed": 7, "task": "aime24", "replicates": 500}
+    left, right = (bootstrap.bootstrap_problems(means, **options) for means in (one, other))
+    together = bootstrap.bootstrap_problems(one - other, **options)
+    np.testing.assert_allclose(left - right, together, atol=1e-12)
+    assert not np.allclose(left, bootstrap.bootstrap_problems(one, seed=8, task="aime24", replicates=500))
+    assert not np.allclose(left, bootstrap.bootstrap_problems(one, seed=7, task="aime25", replicates=500))
+
+
+def test_chunks_do_not_change_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    means = np.random.default_rng(6).random((31, 2))
+    whole = bootstrap.bootstrap_problems(means, seed=1, task="t", replicates=1_000)
+    monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 31 * 77)
+    np.testing.assert_array_equal(
+        whole, bootstrap.bootstrap_problems(means, seed=1, task="t", replicates=1_000)
+    )
+
+
+def test_the_mean_of_replicates_is_the_mean() -> None:
+    means = np.random.default_rng(7).random((50, 4))
+    draws = bootstrap.bootstrap_problems(means, seed=0, task="t")
+    np.testing.assert_allclose(draws.mean(axis=0), means.mean(axis=0), atol=0.002)
+    np.testing.assert_allclose(draws.std(axis=0), means.std(axis=0) / np.sqrt(50), rtol=0.05)
+
+
+def test_a_large_run_needs_little_memory() -> None:
+    means = np.random.default_rng(8).random((500, 48))
+    tracemalloc.start()
+    bootstrap.bootstrap_problems(means, seed=0, task="t", replicates=10_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 300e6
+
+
+def test_p_value_and_interval_agree() -> None:
+    generator = np.random.default_rng(9)
+    expansion = bootstrap.problem_expansion(30)
+    agree = []
+    for _ in range(300):
+        means = generator.normal(0.35, 1.0, size=(30, 1))
+        draws = bootstrap.bootstrap_problems(means, seed=0, task="t", replicates=2_000)[:, 0]
+        difference = bootstrap.paired_difference(float(means.mean()), draws, expansion)
+        excluded = difference.low > 0 or difference.high < 0
+        if abs(difference.p_value - 0.05) > 0.004:  # the p-value is a rank away at the edge
+            agree.append(excluded == (difference.p_value < 0.05))
+    assert all(agree)
+    assert len(agree) > 250
+
+
+def test_no_difference_has_p_value_1() -> None:
+    difference = bootstrap.paired_difference(0.0, np.zeros(100), bootstrap.problem_expansion(10))
+    assert (difference.low, difference.high, difference.p_value) == (0.0, 0.0, 1.0)
+
+
+def test_standard_error_and_detectable_difference() -> None:
+    means = np.random.default_rng(10).normal(size=(40, 1))
+    draws = bootstrap.bootstrap_problems(means, seed=0, task="t")[:, 0]
+    difference = bootstrap.paired_difference(float(means.mean()), draws, bootstrap.problem_expansion(40))
+    assert difference.standard_error == pytest.approx(means.std(ddof=1) / np.sqrt(40), rel=0.03)
+    assert difference.detectable == pytest.approx(2.80 * difference.standard_error)
+
+
+def test_infinite_replicates_keep_their_rank() -> None:
+    draws = np.concatenate([np.arange(900.0), np.full(100, np.inf)])
+    low, high = bootstrap.interval(draws, bootstrap.problem_expansion(1_000_000))
+    assert float(low) in (24, 25)
+    assert float(high) == np.inf
+
+
+def test_expansion_inverts_itself() -> None:
+    expansion = bootstrap.problem_expansion(12)
+    assert expansion.p_value(expansion.tail(0.03)) == pytest.approx(0.03)
+    assert expansion.tail(0.05) < 0.025
+
+
+def test_mean_expansion_lies_between_the_tasks_and_gains_degrees_of_freedom() -> None:
+    generator = np.random.default_rng(11)
+    few, many = bootstrap.problem_expansion(30), bootstrap.problem_expansion(300)
+    draws = [generator.normal(size=2_000), generator.normal(size=2_000)]
+    pooled = bootstrap.mean_expansion(draws, [few, few])
+    assert pooled.factor == pytest.approx(few.factor)
+    assert pooled.df == pytest.approx(58, rel=0.02)
+    mixed = bootstrap.mean_expansion(draws, [few, many])
+    assert many.factor < mixed.factor < few.factor
+
+
+def test_holm() -> None:
+    assert bootstrap.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert bootstrap.holm([0.9, 0.8]) == [1.0, 1.0]
+    assert bootstrap.holm([]) == []

@@ -1,0 +1,49 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reghar.generation.records import LOOP_REPEATS, LOOP_TOKENS, Trace, ends_in_loop, trace_seed
+
+
+def test_seed_depends_on_everything_and_on_nothing_else() -> None:
+    base = trace_seed(0, "aime24", "p1", 0)
+    assert base == trace_seed(0, "aime24", "p1", 0)
+    others = [(1, "aime24", "p1", 0), (0, "aime25", "p1", 0), (0, "aime24", "p2", 0), (0, "aime24", "p1", 1)]
+    assert len({base, *(trace_seed(*other) for other in others)}) == 5
+    assert trace_seed(0, "a", "bc", 0) != trace_seed(0, "ab", "c", 0)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.lists(st.integers(10, 19), max_size=30))
+def test_a_repeated_block_is_a_loop(block: list[int], before: list[int]) -> None:
+    repeats = max(LOOP_REPEATS, -(-LOOP_TOKENS // len(block)))
+    assert ends_in_loop(before + block * repeats)
+    assert ends_in_loop(before + block * repeats + block[:1])
+
+
+def test_what_is_no_loop() -> None:
+    assert not ends_in_loop([])
+    assert not ends_in_loop(list(range(1000)))
+    assert not ends_in_loop([1] * (LOOP_TOKENS - 1))
+    assert not ends_in_loop([*([7] * 200), 1, 2, 3])
+    assert not ends_in_loop(list(range(100)) * 2)
+
+
+def test_thinking_length() -> None:
+    def trace(start: int | None, end: int | None) -> Trace:
+        return Trace(
+            task="t",
+            problem="p",
+            sample=0,
+            seed=0,
+            prompt_tokens=1,
+            token_ids=tuple(range(10)),
+            text="",
+            finished=True,
+            thinking_opened=False,
+            thinking_start=start,
+            thinking_end=end,
+            looped=False,
+        )
+
+    assert trace(None, None).thinking_length == 0
+    assert trace(2, None).thinking_length == 8
+    assert trace(2, 6).thinking_length == 4

@@ -1,0 +1,1 @@
+"""How the embedded models are trained. Not in the wheel: what it makes, `reghar/demo/models`, is."""
