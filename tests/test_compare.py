@@ -261,7 +261,7 @@ def test_balanced_lengths_by_hand(runs: dict[str, Path]) -> None:
     assert 0 < kept.sum() < 40
     assert (solved([one, other], 0.5) == kept).all()
     expected = np.mean([one.length[p][one.full_correct[p] == 1].mean() for p in np.flatnonzero(kept)])
-    cells, notes = balanced_cells(outcomes, "first", threshold=0.5, bootstrap=QUICK, average="average")
+    cells, notes = balanced_cells(outcomes, "first", threshold=0.5, draw=QUICK, average="average")
     assert cells[0].value == pytest.approx(expected)
     assert f"{kept.sum()} of 40 problems" in notes[0]
     difference = cells[1].difference
@@ -270,7 +270,7 @@ def test_balanced_lengths_by_hand(runs: dict[str, Path]) -> None:
     # Exactly the threshold is not more than it.
     half = replace(one, full=np.where(np.arange(8) < 4, CORRECT, 1).astype(np.int8)[None].repeat(40, axis=0))
     assert not solved([half], 0.5).any()
-    assert balanced_cells({"a": [half]}, "a", threshold=0.5, bootstrap=QUICK, average="average")[0] == []
+    assert balanced_cells({"a": [half]}, "a", threshold=0.5, draw=QUICK, average="average")[0] == []
 
 
 def test_a_run_cut_at_a_budget_has_the_accuracy_of_that_budget(runs: dict[str, Path]) -> None:

@@ -115,9 +115,7 @@ def test_a_server_that_dies_for_good_ends_in_exit_3_and_resuming_completes(
             return None
 
         server.fault = fault
-        start = time.monotonic()
         assert main([*served(flags, server), "--patience", "1.5", "--out", str(out)]) == 3
-        assert time.monotonic() - start < 20
     error = capsys.readouterr().err
     assert "--resume" in error
     assert "no server has answered" in error
@@ -164,9 +162,7 @@ def test_a_fault_that_never_passes_ends_the_run(
     fault: Fault, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with serving(fault=lambda _: fault) as server:
-        start = time.monotonic()
         assert main([*served(flags, server), "--patience", "3", "--out", str(tmp_path / "run")]) == 3
-        assert time.monotonic() - start < 30
     assert len(capsys.readouterr().err.strip().splitlines()) == 2, "how to go on, and the error"
 
 

@@ -71,9 +71,8 @@ def test_it_serves_an_event_loop(pool: GraderPool) -> None:
 
 
 def test_submit_does_not_wait(pool: GraderPool) -> None:
-    start = time.monotonic()
     futures = [pool.submit(request(str(n), ENDLESS)) for n in (-3, -4)]
-    assert time.monotonic() - start < 0.5
+    assert not any(future.done() for future in futures)
     assert {future.result().outcome for future in futures} == {Outcome.GRADER_TIMEOUT}
 
 
@@ -123,6 +122,7 @@ def test_the_verdicts_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not graders._in_flight
 
 
+@pytest.mark.timeout(50)
 def test_leaving_by_an_exception_does_not_wait() -> None:
     futures = []
 
@@ -133,10 +133,8 @@ def test_leaving_by_an_exception_does_not_wait() -> None:
                 time.sleep(0.05)
             raise KeyboardInterrupt
 
-    start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert time.monotonic() - start < 30
+        interrupted()  # the time limit of its answer is a minute, that of this test less
     assert futures[0].result(timeout=1).outcome is Outcome.GRADER_ERROR
 
 

@@ -128,8 +128,8 @@ def _per_question(folders: Sequence[Path]) -> int:
 
     from reghar.measures.curves import curve_of
     from reghar.measures.efficiency import minimal_budgets
-    from reghar.report.text import printable
     from reghar.store import load_run
+    from reghar.terminal import printable
 
     runs = [load_run(folder) for folder in folders]
     if any(run.digest != runs[0].digest for run in runs):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +70,6 @@ def add_statistics(parser: argparse.ArgumentParser) -> None:
 
 def handle(arguments: argparse.Namespace) -> int:
     """Compares, then prints or writes; returns 0."""
-    from reghar.compare import render
     from reghar.compare.measured import Bootstrap
     from reghar.compare.table import compare
 
@@ -84,12 +82,7 @@ def handle(arguments: argparse.Namespace) -> int:
         allowed=arguments.allow,
         balanced=arguments.balanced,
     )
-    if arguments.format == "terminal" and arguments.out is None:
-        from rich.console import Console
-
-        Console().print(render.terminal(comparison))
-        return 0
-    text = _text(comparison, arguments.format)
+    text = _text(comparison, arguments.format, arguments.out)
     if arguments.out is None:
         sys.stdout.write(text)
     else:
@@ -97,15 +90,12 @@ def handle(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _text(comparison: Comparison, form: str) -> str:
-    from rich.console import Console
-
+def _text(comparison: Comparison, form: str, out: Path | None) -> str:
     from reghar.compare import render
+    from reghar.terminal import terminal_width
 
     if form == "terminal":
-        page = Console(file=io.StringIO(), width=120, record=True)
-        page.print(render.terminal(comparison))
-        return page.export_text()
+        return render.terminal(comparison, terminal_width() if out is None else None)
     return {"md": render.markdown, "csv": render.to_csv, "latex": render.latex}[form](comparison)
 
 

@@ -39,38 +39,44 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _list(_: argparse.Namespace) -> int:
     from reghar.frontiers.frontier import available, load_frontier
+    from reghar.terminal import table
 
-    rows = [("frontier", "protocol", "tasks")]
+    rows = []
     for name in available():
         frontier = load_frontier(name)
         rows.append((name, _protocol(frontier), ", ".join(frontier.tasks)))
-    _print_columns(rows)
+    sys.stdout.write(table(("frontier", "protocol", "tasks"), rows, names=3))
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from reghar.frontiers.frontier import load_frontier
+    from reghar.terminal import fields, table, terminal_width
 
     frontier = load_frontier(arguments.name)
-    _print_columns(
-        [
-            ("base model", frontier.base_model),
-            ("protocol", _protocol(frontier)),
-            ("citation", frontier.source.citation),
-            ("address", frontier.source.address),
-            ("date", frontier.source.date),
-            ("sha256", frontier.sha256),
-            *((task, f"{one.problems} problems, avg@{one.samples}") for task, one in frontier.tasks.items()),
-        ]
+    sys.stdout.write(
+        fields(
+            [
+                ("base model", frontier.base_model),
+                ("protocol", _protocol(frontier)),
+                ("citation", frontier.source.citation),
+                ("address", frontier.source.address),
+                ("date", frontier.source.date),
+                ("sha256", frontier.sha256),
+                *(
+                    (task, f"{one.problems} problems, avg@{one.samples}")
+                    for task, one in frontier.tasks.items()
+                ),
+            ]
+        )
     )
-    sys.stdout.write("\n")
-    _print_columns(_points(frontier))
+    sys.stdout.write(f"\n{table(('budget', *frontier.tasks), _points(frontier), width=terminal_width())}")
     return 0
 
 
 def _points(frontier: Frontier) -> list[tuple[str, ...]]:
     """A row a budget, a column a task; with the winner where it is known."""
-    rows: list[tuple[str, ...]] = [("budget", *frontier.tasks)]
+    rows: list[tuple[str, ...]] = []
     by_task = [dict(zip(one.budgets, one.accuracy, strict=True)) for one in frontier.tasks.values()]
     winners = [dict(zip(one.budgets, one.winner or (), strict=False)) for one in frontier.tasks.values()]
     for budget in sorted(set().union(*by_task)):
@@ -84,13 +90,15 @@ def _points(frontier: Frontier) -> list[tuple[str, ...]]:
 
 def _validate(arguments: argparse.Namespace) -> int:
     from reghar.frontiers.frontier import read_frontier
+    from reghar.terminal import printable
 
     frontier = read_frontier(arguments.file)
     points = sum(len(one.budgets) for one in frontier.tasks.values())
     sys.stdout.write(
-        _printable(
-            f"{arguments.file}: valid, {frontier.base_model}, {len(frontier.tasks)} tasks, {points} points\n"
+        printable(
+            f"{arguments.file}: valid, {frontier.base_model}, {len(frontier.tasks)} tasks, {points} points"
         )
+        + "\n"
     )
     return 0
 
@@ -101,6 +109,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from reghar import __version__
     from reghar.frontiers.frontier import Source, write_frontier
     from reghar.measures.build_frontier import build
+    from reghar.terminal import printable, table, terminal_width
 
     runs = _load(arguments.runs)
     source = Source(
@@ -111,16 +120,17 @@ def _build(arguments: argparse.Namespace) -> int:
     )
     frontier = build(runs, base_model=arguments.base_model or _base_model(runs), source=source)
     write_frontier(frontier, arguments.out)
-    rows = [("task", "problems", "samples", "top", "cross-fitted top", "points by run")]
+    header = ("task", "problems", "samples", "top", "cross-fitted top", "points by run")
+    rows = []
     for task, one in frontier.tasks.items():
         winners = one.winner or ()
         counts = ", ".join(f"{name} {winners.count(name)}" for name in dict.fromkeys(winners))
         fitted = f"{max(one.cross_fitted):.4f}" if one.cross_fitted else "-"
         rows.append((task, str(one.problems), str(one.samples), f"{max(one.accuracy):.4f}", fitted, counts))
-    _print_columns(rows)
     sys.stdout.write(
+        f"{table(header, rows, width=terminal_width())}"
         "The maximum of noisy curves is biased upward; the cross-fitted estimate beside it is not.\n"
-        f"{_printable(str(arguments.out))}\n"
+        f"{printable(str(arguments.out))}\n"
     )
     return 0
 
@@ -157,16 +167,3 @@ def _base_model(runs: Sequence[RunOutcomes]) -> str:
 
 def _protocol(frontier: Frontier) -> str:
     return frontier.protocol if isinstance(frontier.protocol, str) else frontier.protocol.digest
-
-
-def _print_columns(rows: Sequence[tuple[str, ...]]) -> None:
-    """Rows in aligned columns, one line each."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write(_printable(line.rstrip()) + "\n")
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, which could drive the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

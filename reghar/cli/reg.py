@@ -39,16 +39,15 @@ def _reg(arguments: argparse.Namespace) -> int:
 
 
 def _print_table(result: dict[str, Any]) -> None:
+    from reghar.terminal import table, terminal_width
+
     figures = ("reg", "reg_up_to_1024", "reg_positive", "reg_negative", "area")
     titles = ("REG", "up to 1,024", "positive", "negative", "area")
-    rows = [("task", *titles)]
-    named = {**result["tasks"], "average": result["average"]}
-    for name, one in named.items():
-        rows.append((name, *("-" if one[figure] is None else f"{one[figure]:.1f}" for figure in figures)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for task, *cells in rows:
-        right = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        sys.stdout.write("  ".join((task.ljust(widths[0]), *right)) + "\n")
+    rows = [
+        (name, *("–" if one[figure] is None else f"{one[figure]:.1f}" for figure in figures))
+        for name, one in {**result["tasks"], "average": result["average"]}.items()
+    ]
+    sys.stdout.write(table(("task", *titles), rows, width=terminal_width()))
     sys.stdout.write(f"In tokens, against the frontier {result['frontier']}; lower REG is better.\n")
     for note in result["notes"]:
         sys.stdout.write(f"Note: {note}\n")

@@ -94,11 +94,10 @@ def _write_html(runs: list[StoredRun], reports: list[Report], folder: Path, *, q
 
 
 def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> Path:
-    from rich.console import Console
-
     from reghar.report import terminal
     from reghar.report.figures.control import write_control_figures
     from reghar.report.write import write_figures, write_report
+    from reghar.terminal import printable
 
     folder = arguments.out or run.path
     page = write_report(built, run, folder)
@@ -106,15 +105,13 @@ def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> 
     if arguments.figures or run.settings:
         files += write_control_figures(built, run, folder)
     if arguments.format is None:
-        Console().print(terminal.summary(built, page))
+        sys.stdout.write(terminal.summary(built, page))
         for file in files:
-            Console().print(str(file), markup=False, highlight=False)
+            sys.stdout.write(f"{printable(str(file))}\n")
     return page
 
 
 def _write_several(reports: list[Report], arguments: argparse.Namespace) -> Path:
-    from rich.console import Console
-
     from reghar.report import terminal
     from reghar.report.ranking import rank
     from reghar.report.write import write_ranking
@@ -126,5 +123,5 @@ def _write_several(reports: list[Report], arguments: argparse.Namespace) -> Path
     ranked = rank(reports)
     page = write_ranking(ranked, arguments.out)
     if arguments.format is None:
-        Console().print(terminal.ranking(ranked, page))
+        sys.stdout.write(terminal.ranking(ranked, page))
     return page

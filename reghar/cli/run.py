@@ -238,8 +238,6 @@ def handle(arguments: argparse.Namespace) -> int:
 
 def run_from(arguments: argparse.Namespace) -> Path | None:
     """Plans, runs and reports; the run's folder, or None after a dry run."""
-    from rich.console import Console
-
     from reghar.run.cost import dry_run_table
     from reghar.run.plan import make_plan, output_folder
 
@@ -248,7 +246,7 @@ def run_from(arguments: argparse.Namespace) -> Path | None:
     plan = make_plan(settings_from(arguments))
     path = Path(arguments.out) if arguments.out else output_folder(plan)
     if arguments.dry_run:
-        Console().print(dry_run_table(plan, arguments.gpu_tokens_per_second))
+        sys.stdout.write(dry_run_table(plan, arguments.gpu_tokens_per_second))
         return None
     resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
     run_and_report(plan, path, resume=arguments.resume, resume_command=resume)
@@ -276,8 +274,6 @@ def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str)
 
 def report_run(path: Path) -> int:
     """Writes the report of a stored run and shows its table."""
-    from rich.console import Console
-
     from reghar.report import terminal
     from reghar.report.build import build_report
     from reghar.report.write import write_report
@@ -285,7 +281,7 @@ def report_run(path: Path) -> int:
 
     run = load_run(path)
     report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
-    Console().print(terminal.summary(report, write_report(report, run, path)))
+    sys.stdout.write(terminal.summary(report, write_report(report, run, path)))
     if run.settings:
         from reghar.report.figures.control import write_control_figures
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reghar.cli.options import names
 from reghar.errors import InputError
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -115,33 +113,38 @@ def _shown(value: float | None, unit: str = "") -> str:
 
 
 def _print_run(result: dict[str, Any]) -> None:
-    from rich.console import Console
+    from reghar.terminal import printable
 
-    console = Console()
     for task, one in result["tasks"].items():
         if "rejection" in one:
-            console.print(_rejection_table(task, one["rejection"]))
+            _print_rejection(task, one["rejection"])
         if "majority" in one:
-            console.print(_majority_table(task, one["majority"]))
+            _print_majority(task, one["majority"])
         for note in one["notes"]:
-            console.print(f"note: {note}", markup=False, highlight=False)
+            sys.stdout.write(f"note: {printable(note)}\n")
 
 
-def _rejection_table(task: str, rows: list[dict[str, Any]]) -> Table:
-    table = _new_table(f"{task}: rejection sampling", ("tokens at most", "accuracy", "coverage", "tries"))
+def _print_rejection(task: str, rows: list[dict[str, Any]]) -> None:
+    cells = []
     for row in rows:
         tries = "∞" if row["expected_tries"] is None else f"{row['expected_tries']:.2f}"
-        table.add_row(f"{row['limit']:,}", _percent(row), f"{100 * row['coverage']:.1f}%", tries)
-    return table
+        cells.append((f"{row['limit']:,}", _percent(row), f"{100 * row['coverage']:.1f}%", tries))
+    _print(f"{task}: rejection sampling", ("tokens at most", "accuracy", "coverage", "tries"), cells)
 
 
-def _majority_table(task: str, rows: list[dict[str, Any]]) -> Table:
+def _print_majority(task: str, rows: list[dict[str, Any]]) -> None:
     votes = sorted({row["samples"] for row in rows})
-    table = _new_table(f"{task}: majority vote of k samples", ("budget", *(f"k = {k}" for k in votes)))
-    for budget in sorted({row["budget"] for row in rows}):
-        cells = [row for row in rows if row["budget"] == budget]
-        table.add_row(f"{budget:,}", *(f"{100 * row['accuracy']:.1f}%" for row in cells))
-    return table
+    cells = [
+        (f"{budget:,}", *(f"{100 * row['accuracy']:.1f}%" for row in rows if row["budget"] == budget))
+        for budget in sorted({row["budget"] for row in rows})
+    ]
+    _print(f"{task}: majority vote of k samples", ("budget", *(f"k = {k}" for k in votes)), cells)
+
+
+def _print(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    from reghar.terminal import printable, table, terminal_width
+
+    sys.stdout.write(f"{printable(title)}\n{table(header, rows, width=terminal_width())}\n")
 
 
 def _percent(row: dict[str, Any]) -> str:
@@ -151,14 +154,3 @@ def _percent(row: dict[str, Any]) -> str:
     if row["low"] is not None:
         text += f" [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
     return text
-
-
-def _new_table(title: str, columns: tuple[str, ...]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title, no_wrap=True), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table

@@ -30,28 +30,33 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _list(arguments: argparse.Namespace) -> int:
     from reghar.tasks import list_tasks
+    from reghar.terminal import table
 
-    rows: list[tuple[str, ...]] = [("task", "answer", "data set", "description")]
-    tasks = list_tasks(arguments.include_path)
-    rows += [(task.name, task.answer.kind, _data_set(task), task.description) for task in tasks]
-    _print_columns(rows)
+    header = ("task", "answer", "data set", "description")
+    rows = [
+        (task.name, task.answer.kind, _data_set(task), " ".join(task.description.split()))
+        for task in list_tasks(arguments.include_path)
+    ]
+    sys.stdout.write(table(header, rows, names=len(header)))
     return 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
     from reghar.tasks import load_problems, load_task, problems_digest
+    from reghar.terminal import fields, printable
 
     task = load_task(arguments.name, arguments.include_path)
     settings = _settings(task)
     problems = [] if arguments.data_dir is None else load_problems(task, arguments.data_dir)
     if problems:
         settings.append(("problems", f"{len(problems)}, sha256 {problems_digest(problems)}"))
-    _print_columns(settings)
+    sys.stdout.write(fields(settings))
     if problems:
         if task.private:
             sys.stdout.write("\nNo example: the authors ask that examples do not appear in plain text.\n")
         else:
-            sys.stdout.write(f"\n{_printable(problems[0].id)} asks:\n\n{_printable(problems[0].question)}\n")
+            question = "\n".join(printable(line) for line in problems[0].question.splitlines())
+            sys.stdout.write(f"\n{printable(problems[0].id)} asks:\n\n{question}\n")
     return 0
 
 
@@ -62,7 +67,7 @@ def _path(_: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(task: Task) -> list[tuple[str, ...]]:
+def _settings(task: Task) -> list[tuple[str, str]]:
     answer = task.answer
     settings: list[tuple[str, object]] = [
         ("task", task.name),
@@ -79,7 +84,8 @@ def _settings(task: Task) -> list[tuple[str, ...]]:
         ("seed of choices", task.shuffle_seed),
         ("prompt", repr(task.prompt) if isinstance(task.prompt, str) else f"!function {task.prompt.name}"),
     ]
-    return [(name, str(value)) for name, value in settings if value is not None and value != ""]
+    known = ((name, value) for name, value in settings if value is not None and value != "")
+    return [(name, " ".join(str(value).split())) for name, value in known]
 
 
 def _data_set(task: Task) -> str:
@@ -90,17 +96,3 @@ def _data_set(task: Task) -> str:
         return "--data-dir only"
     files = dataset.arguments.get("data_files")
     return " ".join(str(part) for part in (dataset.path, dataset.name, files) if part)
-
-
-def _print_columns(rows: list[tuple[str, ...]]) -> None:
-    """Rows in aligned columns, one line each, however wide: a pipe or a pager wants them whole."""
-    rows = [tuple(" ".join(_printable(cell).split()) for cell in row) for row in rows]
-    widths = [max(13, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write("  ".join(cells).rstrip() + "\n")
-
-
-def _printable(text: str) -> str:
-    """The text without control characters, which could drive the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 from reghar.compare.check import Check
 from reghar.compare.render import figure, p_text, signed
 from reghar.compare.verdicts import Verdict
-from reghar.report.text import escaped, printable, table
+from reghar.report.text import escaped, table
+from reghar.terminal import printable
 
 _STATES = {
     "worse": "WORSE",

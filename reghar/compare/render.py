@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable, Iterator
 
 from reghar.compare.balanced import BALANCED_LENGTH
 from reghar.compare.cell import Cell
 from reghar.compare.table import Comparison
-from reghar.report.text import escaped, printable, table
-
-if TYPE_CHECKING:
-    from rich.console import Group
-    from rich.table import Table
+from reghar.report.text import escaped, table
+from reghar.terminal import printable
+from reghar.terminal import table as columns
 
 HEADINGS = {
     "accuracy_full": "Accuracy (%)",
@@ -62,32 +59,15 @@ def markdown(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def terminal(comparison: Comparison) -> Group:
-    """Both tables and the notes as rich text; no name is read as markup."""
-    from rich.console import Group
-    from rich.text import Text
-
-    return Group(
-        _rich_table(("Task", "Side", *_columns(comparison)), summary_rows(comparison), names=2),
-        Text(f"Differences from {printable(comparison.baseline)}"),
-        _rich_table(_DIFFERENCES, difference_rows(comparison), names=3),
-        *(Text(f"note: {printable(note)}") for note in legend(comparison)),
+def terminal(comparison: Comparison, width: int | None) -> str:
+    """Both tables and the notes for a terminal `width` columns wide (None: a file or a log)."""
+    header = ("Task", "Side", *_columns(comparison))
+    notes = "".join(f"note: {printable(note)}\n" for note in legend(comparison))
+    return (
+        f"{columns(header, summary_rows(comparison), names=2, width=width)}\n"
+        f"Differences from {printable(comparison.baseline)}\n\n"
+        f"{columns(_DIFFERENCES, difference_rows(comparison), names=3, width=width)}\n{notes}"
     )
-
-
-def _rich_table(header: Sequence[str], rows: Iterable[Iterable[str]], *, names: int) -> Table:
-    """A table whose first `names` columns are names, the others figures."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(header):
-        justify: Literal["left", "right"] = "left" if i < names else "right"
-        found.add_column(name, justify=justify, overflow="fold", no_wrap=name != "Side", min_width=4)
-    for row in rows:
-        found.add_row(*(Text(printable(cell)) for cell in row))
-    return found
 
 
 def to_csv(comparison: Comparison) -> str:

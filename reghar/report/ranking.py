@@ -9,7 +9,8 @@ from reghar.errors import InputError
 from reghar.frontiers.choose import frontier_identity
 from reghar.protocol import differences
 from reghar.report.schema import Report
-from reghar.report.text import escaped, measured, printable, table
+from reghar.report.text import escaped, measured, table
+from reghar.terminal import printable
 
 
 @dataclass(frozen=True, kw_only=True)

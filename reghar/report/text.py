@@ -6,28 +6,21 @@ SPEC 6: nothing that a model or a file name writes may reach a report unescaped.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 
 from reghar.report.schema import MeasureRecord
+from reghar.terminal import printable, shortened
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!@^]|(?<=:)/|(?<=www)\.)", re.IGNORECASE)
 """What means something to Markdown, the slash that makes an address and the dot of `www.` included."""
-_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
-def printable(text: str) -> str:
-    """One line without control, direction or unassigned characters: a terminal obeys nothing in it."""
-    return "".join(
-        " " if c in "\n\r\t" else "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _UNSEEN else c
-        for c in text
-    )
 
 
 def model_name(model: str) -> str:
-    """The model's own name, without its folder or organization, at most 48 characters."""
-    short = printable(model).rstrip("/").rsplit("/", 1)[-1]
-    return short if len(short) <= 48 else f"{short[:47]}…"
+    """The model's own name, without its folder or organization, at most 48 characters.
+
+    The middle of a longer one goes: checkpoints of one training differ at the end.
+    """
+    return shortened(printable(model).rstrip("/").rsplit("/", 1)[-1], 48)
 
 
 def escaped(text: str) -> str:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from reghar.run.plan import Plan
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
+from reghar.terminal import printable, table, terminal_width
 
 BYTES_A_TOKEN = 3
 """Of a stored trace, ids and text: 2.7 measured on mathematical English with a vocabulary of 49,152."""
@@ -77,41 +73,43 @@ def task_costs(plan: Plan) -> dict[str, TaskCost]:
     return costs
 
 
-def dry_run_table(plan: Plan, tokens_a_second: float = TOKENS_A_GPU_SECOND) -> Table:
-    """The bounds as a table; GPU hours for GPUs that generate `tokens_a_second` each."""
-    from rich.table import Table
-
-    table = Table(
-        title=f"{plan.settings.model}: at most, protocol {plan.protocol.digest[:8]}",
-        caption=f"GPU hours: at {tokens_a_second:,.0f} generated tokens a second and GPU",
-    )
-    table.add_column("task")
-    for column in (
-        "problems",
-        "samples",
-        "requests",
-        "trace tokens",
-        "answer tokens",
-        "probe prompt tokens, cached included",
-        "storage",
-        "GPU hours",
-    ):
-        table.add_column(column, justify="right")
+def dry_run_table(plan: Plan, tokens_a_second: float = TOKENS_A_GPU_SECOND) -> str:
+    """The bounds as text; GPU hours for GPUs that generate `tokens_a_second` each."""
     costs = task_costs(plan)
-    for name, cost in costs.items():
-        table.add_row(name, f"{cost.problems:,}", f"{cost.samples:,}", *_sums([cost], tokens_a_second))
-    table.add_section()
-    problems = sum(cost.problems for cost in costs.values())
-    table.add_row("all", f"{problems:,}", "", *_sums(list(costs.values()), tokens_a_second))
-    return table
+    header = ("task", "problems", "samples", "requests", *_SUMS)
+    rows: list[tuple[str, ...] | None] = [
+        (name, f"{cost.problems:,}", f"{cost.samples:,}", *_sums([cost], tokens_a_second))
+        for name, cost in costs.items()
+    ]
+    if len(costs) > 1:
+        problems = sum(cost.problems for cost in costs.values())
+        rows += [None, ("all", f"{problems:,}", "", *_sums(list(costs.values()), tokens_a_second))]
+    model = printable(plan.settings.model)
+    return (
+        f"At most, for {model} under protocol {plan.protocol.digest[:8]}:\n\n"
+        f"{table(header, rows, width=terminal_width())}\n"
+        "Probe prompt: tokens of prompts and cut traces, nearly all found in the engine's cache.\n"
+        f"GPU hours: at {tokens_a_second:,.0f} generated tokens per second and GPU.\n"
+    )
+
+
+_SUMS = ("trace tokens", "answer tokens", "probe prompt", "storage", "GPU hours")
 
 
 def _sums(costs: list[TaskCost], tokens_a_second: float) -> list[str]:
     return [
         f"{sum(c.requests for c in costs):,}",
-        f"{sum(c.trace_tokens for c in costs):,}",
-        f"{sum(c.answer_tokens for c in costs):,}",
-        f"{sum(c.probe_prompt_tokens for c in costs):,}",
+        _count(sum(c.trace_tokens for c in costs)),
+        _count(sum(c.answer_tokens for c in costs)),
+        _count(sum(c.probe_prompt_tokens for c in costs)),
         f"{sum(c.storage for c in costs) / 1e9:,.2f} GB",
         f"{sum(c.gpu_hours(tokens_a_second) for c in costs):,.1f}",
     ]
+
+
+def _count(tokens: int) -> str:
+    """Three digits that count are enough for an upper bound: `31.5 M`."""
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        if tokens >= 10 * size or (tokens >= size and unit != "k"):
+            return f"{tokens / size:,.3g} {unit}" if tokens < 1000 * size else f"{tokens / size:,.0f} {unit}"
+    return f"{tokens:,}"

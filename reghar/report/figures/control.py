@@ -16,8 +16,8 @@ from reghar.prompting.control import DEFAULTS, Setting
 from reghar.report.figures import curves, style
 from reghar.report.figures.axes import accuracy_axis, log2_axis
 from reghar.report.schema import MethodRecord, Report, SettingRecord
-from reghar.report.text import printable
 from reghar.store import StoredRun
+from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

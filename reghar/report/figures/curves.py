@@ -26,9 +26,10 @@ from reghar.report.figures.axes import (
     tokens,
 )
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
-from reghar.report.text import measured, model_name, printable
+from reghar.report.text import measured, model_name
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.parts import write_aside
+from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

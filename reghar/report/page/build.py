@@ -14,12 +14,12 @@ from reghar.measures.reg import area
 from reghar.prompting.thinking import Block, cut_position
 from reghar.report.page.cuts import places
 from reghar.report.schema import Report
-from reghar.report.text import printable
 from reghar.report.verdict import verdict
 from reghar.store import StoredRun
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.problems import read_problems
 from reghar.tasks import Problem
+from reghar.terminal import printable
 
 if TYPE_CHECKING:
     import pandas as pd
