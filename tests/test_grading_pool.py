@@ -109,7 +109,7 @@ def test_a_stopped_worker_is_replaced() -> None:
 
 def test_the_memory_limit_costs_an_answer_not_the_pool() -> None:
     """Too little for the computer algebra: what needs it cannot be graded, all else can."""
-    with GraderPool(workers=1, memory_limit_bytes=100 * 2**20) as graders:
+    with GraderPool(workers=1, memory_limit_bytes=50 * 2**20) as graders:
         verdicts = list(graders.grade_all([easy(1), hard(2), easy(3)]))
     assert [v.outcome for v in verdicts] == [Outcome.CORRECT, Outcome.GRADER_ERROR, Outcome.CORRECT]
 
