@@ -60,7 +60,8 @@ def test_closed_streams_lose_nothing_but_the_output() -> None:
 
 def test_a_reader_that_has_gone_is_no_passed_check() -> None:
     # Many pages are more than a pipe holds, so that the writer meets the closed end.
-    many = "import sys; from reghar import cli; sys.exit(max(cli.main('frontier show Qwen3-8B'.split()) for _ in range(99)))"
+    many = "import sys; from reghar.cli import main; "
+    many += "sys.exit(max(main('frontier show Qwen3-8B'.split()) for _ in range(99)))"
     done = subprocess.run(
         ["bash", "-c", f'set -o pipefail; {sys.executable} -c "{many}" | true'], capture_output=True
     )
