@@ -98,13 +98,13 @@ def test_one_problem_has_neither_interval_nor_cross_fitted_estimate() -> None:
 
 
 def test_the_command_builds_from_stored_runs(
-    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    benchmark_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stored(name: str, budgets: str) -> str:
         flags = (
             f"run --engine scripted --tasks amc23 --limit 4 --samples 2 --frontier none --seed {len(name)}"
         )
-        places = ["--data-dir", str(shared / "data"), "--out", str(tmp_path / name)]
+        places = ["--data-dir", str(benchmark_data), "--out", str(tmp_path / name)]
         assert main([*flags.split(), "--max-tokens", "300", "--budgets", budgets, *places]) == 0
         return str(tmp_path / name)
 

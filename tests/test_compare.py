@@ -45,9 +45,9 @@ def comparison(sides: list[Side]) -> Comparison:
     return compare(sides, baseline=sides[0], bootstrap=QUICK, balanced=0.5)
 
 
-def test_averages_and_changes_of_table_1(shared: Path) -> None:
+def test_averages_and_changes_of_table_1(published: Path) -> None:
     """The rows `average` are plain means over tasks, and their change is the change of the averages."""
-    with (shared / "reference" / "reg_paper_table1.csv").open(newline="") as file:
+    with (published / "reg_paper_table1.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     figures = {(r["base_model"], r["method"], r["task"]): float(r["reg"]) for r in rows}
     methods = {key[:2] for key in figures}

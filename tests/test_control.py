@@ -103,8 +103,8 @@ def waits(strings: Sequence[str], *counts: str) -> tuple[Setting, ...]:
     return make_settings("wait", counts, budgets=(1000,), wait_strings=strings)
 
 
-def test_the_strings_are_the_published_ones(shared: Path) -> None:
-    page = (shared / "reference" / "interface_strings.md").read_text(encoding="utf-8")
+def test_the_strings_are_the_published_ones(published: Path) -> None:
+    page = (published / "interface_strings.md").read_text(encoding="utf-8")
     for text in (TOKENS, STEPS):
         assert f"`{text.replace('{setting}', '{n}')}`" in page
     for text in CLASSES.values():
@@ -251,9 +251,9 @@ def test_bad_settings(method: str, given: tuple[str, ...], extra: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def flags(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def flags(benchmark_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     folder = tmp_path_factory.mktemp("data")
-    rows = [json.loads(line) for line in (shared / "data" / "amc23.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (benchmark_data / "amc23.jsonl").read_text().splitlines()]
     for i, row in enumerate(rows):
         row["answer"] = "42" if i % 3 else row["answer"]
     (folder / "amc23.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -30,9 +30,9 @@ PAIRS = 6 * 3
 
 
 @pytest.fixture
-def flags(shared: Path) -> list[str]:
+def flags(benchmark_data: Path) -> list[str]:
     return [
-        *("run", "--tasks", "gsm8k", "--data-dir", str(shared / "data"), "--limit", "6", "--samples", "3"),
+        *("run", "--tasks", "gsm8k", "--data-dir", str(benchmark_data), "--limit", "6", "--samples", "3"),
         *("--budgets", "0,64,128,256", "--max-tokens", "400", "--frontier", "none", "--concurrency", "4"),
     ]
 

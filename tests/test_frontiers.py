@@ -23,8 +23,8 @@ from reghar.frontiers.frontier import (
 PUBLISHED = ("DeepSeek-R1-Distill-Qwen-1.5B", "DeepSeek-R1-Distill-Qwen-7B", "Qwen3-4B", "Qwen3-8B")
 
 
-def test_every_point_is_the_published_one(shared: Path) -> None:
-    with (shared / "reference/frontier_points.csv").open() as file:
+def test_every_point_is_the_published_one(published: Path) -> None:
+    with (published / "frontier_points.csv").open() as file:
         rows = list(csv.DictReader(file))
     expected = {
         (row["base_model"], row["task"], int(row["budget_tokens"]), float(row["accuracy"])) for row in rows

@@ -15,7 +15,7 @@ EXCEPTIONS = json.loads(
 )
 
 
-def golds(task: str, shared: Path) -> list[GradeRequest]:
+def golds(task: str, benchmark_data: Path) -> list[GradeRequest]:
     """For each problem, its gold boxed as the answer."""
     rule = load_task(task).answer
     return [
@@ -26,24 +26,24 @@ def golds(task: str, shared: Path) -> list[GradeRequest]:
             choices=problem.choices,
             **({} if rule.tolerance is None else {"tolerance": rule.tolerance}),
         )
-        for problem in load_problems(load_task(task), shared / "data")
+        for problem in load_problems(load_task(task), benchmark_data)
     ]
 
 
-def ids(task: str, shared: Path) -> list[str]:
-    return [problem.id for problem in load_problems(load_task(task), shared / "data")]
+def ids(task: str, benchmark_data: Path) -> list[str]:
+    return [problem.id for problem in load_problems(load_task(task), benchmark_data)]
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_gold_answers_itself(task: str, shared: Path) -> None:
-    requests = golds(task, shared)
-    wrong = [id_ for id_, each in zip(ids(task, shared), requests, strict=True) if not correct(each)]
+def test_every_gold_answers_itself(task: str, benchmark_data: Path) -> None:
+    requests = golds(task, benchmark_data)
+    wrong = [id_ for id_, each in zip(ids(task, benchmark_data), requests, strict=True) if not correct(each)]
     assert wrong == accepted(task, "itself")
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_no_gold_answers_the_next_problem(task: str, shared: Path) -> None:
-    requests, names = golds(task, shared), ids(task, shared)
+def test_no_gold_answers_the_next_problem(task: str, benchmark_data: Path) -> None:
+    requests, names = golds(task, benchmark_data), ids(task, benchmark_data)
     wrong = []
     for place, each in enumerate(requests):
         following = requests[(place + 1) % len(requests)]
@@ -59,13 +59,13 @@ def test_no_gold_answers_the_next_problem(task: str, shared: Path) -> None:
     assert wrong == accepted(task, "next")
 
 
-def test_all_3064_problems_were_read(shared: Path) -> None:
-    assert sum(len(ids(task, shared)) for task in TASKS) == 3064
+def test_all_3064_problems_were_read(benchmark_data: Path) -> None:
+    assert sum(len(ids(task, benchmark_data)) for task in TASKS) == 3064
 
 
-def test_an_option_text_answers_as_its_letter(shared: Path) -> None:
+def test_an_option_text_answers_as_its_letter(benchmark_data: Path) -> None:
     """GPQA: the right option's text is as good as its letter; another option's is wrong."""
-    problems = load_problems(load_task("gpqa_diamond"), shared / "data")
+    problems = load_problems(load_task("gpqa_diamond"), benchmark_data)
     wrong = set()
     for problem in problems:
         for letter, text in zip("ABCD", problem.choices, strict=True):
@@ -86,7 +86,7 @@ def accepted(task: str, check: str) -> list[str]:
     return [each["id"] for each in EXCEPTIONS["golds"] if (each["task"], each["check"]) == (task, check)]
 
 
-def test_exceptions_name_problems_that_exist(shared: Path) -> None:
+def test_exceptions_name_problems_that_exist(benchmark_data: Path) -> None:
     for each in EXCEPTIONS["golds"]:
         assert each["reason"]
-        assert each["id"] in ids(each["task"], shared)
+        assert each["id"] in ids(each["task"], benchmark_data)

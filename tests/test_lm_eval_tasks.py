@@ -90,10 +90,10 @@ def test_validate_finds_all_eight(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_questions_and_golds_are_those_of_reghar(name: str, shared: Path) -> None:
+def test_questions_and_golds_are_those_of_reghar(name: str, benchmark_data: Path) -> None:
     """GPQA's text never reaches a message: only equality is asserted."""
-    [task] = load_in_lm_eval([name], data_dir("tasks"), data_dir=str(shared / "data")).values()
-    problems = load_problems(load_task(name), shared / "data")
+    [task] = load_in_lm_eval([name], data_dir("tasks"), data_dir=str(benchmark_data)).values()
+    problems = load_problems(load_task(name), benchmark_data)
     documents = list(task.eval_docs)
     same = [task.doc_to_text(document) for document in documents] == [p.question for p in problems]
     assert same
@@ -112,13 +112,13 @@ def test_rows_of_several_types_make_a_table(tmp_path: Path) -> None:
     assert [(row["id"], row["gold"], row["note"]) for row in table] == [("1", ["1"], "5"), ("b", ["2"], "x")]
 
 
-def test_evaluation_with_a_scripted_model(shared: Path) -> None:
+def test_evaluation_with_a_scripted_model(benchmark_data: Path) -> None:
     """One response of each sort, in the order of the first five problems of AIME 2024."""
     from lm_eval import simple_evaluate
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
 
-    golds = [p.gold[0] for p in load_problems(load_task("aime24"), shared / "data", limit=5)]
+    golds = [p.gold[0] for p in load_problems(load_task("aime24"), benchmark_data, limit=5)]
     responses = [
         f"<think>Maybe \\boxed{{1}}.</think>So \\boxed{{{golds[0]}}}.",
         f"Still thinking</think>It is $\\boxed{{0{golds[1]}}}$.",
@@ -143,7 +143,7 @@ def test_evaluation_with_a_scripted_model(shared: Path) -> None:
     manager = TaskManager(
         include_path=str(data_dir("tasks")),
         include_defaults=False,
-        metadata={"data_dir": str(shared / "data")},
+        metadata={"data_dir": str(benchmark_data)},
     )
     results = simple_evaluate(
         Scripted(), tasks=["reghar_aime24"], task_manager=manager, limit=5, bootstrap_iters=0

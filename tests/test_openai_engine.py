@@ -201,10 +201,10 @@ def test_two_servers_each_keep_their_traces_probes(flags: list[str], tmp_path: P
 
 
 @pytest.fixture
-def flags(shared: Path) -> list[str]:
+def flags(benchmark_data: Path) -> list[str]:
     return [
         *("run", "--engine", "openai", "--model", "scripted", "--tasks", "gsm8k", "--limit", "6"),
-        *("--data-dir", str(shared / "data"), "--samples", "3", "--budgets", "0,64,128,256"),
+        *("--data-dir", str(benchmark_data), "--samples", "3", "--budgets", "0,64,128,256"),
         *("--max-tokens", "400", "--frontier", "none", "--concurrency", "4"),
     ]
 

@@ -10,8 +10,8 @@ from reghar.prompting.thinking import find_delimiters
 THINK = find_delimiters(ByteTokenizer())
 
 
-def test_default_is_the_papers_text_letter_for_letter(shared: Path) -> None:
-    quoted = (shared / "reference" / "interface_strings.md").read_text()
+def test_default_is_the_papers_text_letter_for_letter(published: Path) -> None:
+    quoted = (published / "interface_strings.md").read_text()
     flat = " ".join(make_probe(None, None, None).text.split())
     assert f"`{flat}`" in quoted
     assert make_probe(None, None, None).text == PRESETS["reo-rl"]

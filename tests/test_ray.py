@@ -21,9 +21,9 @@ PAIRS = 12 * 4
 
 
 @pytest.fixture
-def flags(shared: Path) -> list[str]:
+def flags(benchmark_data: Path) -> list[str]:
     return [
-        *("run", "--model", "scripted", "--tasks", "gsm8k", "--data-dir", str(shared / "data")),
+        *("run", "--model", "scripted", "--tasks", "gsm8k", "--data-dir", str(benchmark_data)),
         *("--limit", "12", "--samples", "4", "--budgets", "0,64,128,256", "--max-tokens", "400"),
         *("--frontier", "none", "--concurrency", "3"),
     ]

@@ -21,9 +21,9 @@ GRID = np.array([0, 64, 512, 1000, 1100, 2048, 4096])
 accuracies = arrays(np.float64, GRID.size, elements=st.floats(0, 1))
 
 
-def published(shared: Path) -> dict[tuple[str, str], tuple[Array, Array]]:
+def frontiers(published: Path) -> dict[tuple[str, str], tuple[Array, Array]]:
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    with (shared / "reference/frontier_points.csv").open() as file:
+    with (published / "frontier_points.csv").open() as file:
         for row in csv.DictReader(file):
             key = row["base_model"], row["task"]
             points.setdefault(key, []).append((float(row["budget_tokens"]), float(row["accuracy"])))
@@ -34,30 +34,30 @@ def published(shared: Path) -> dict[tuple[str, str], tuple[Array, Array]]:
     ("task", "expected"),
     [("aime24", 8007.43), ("aime25", 6696.47), ("amc23", 13700.65), ("minerva_math", 7224.85)],
 )
-def test_areas_of_the_published_frontiers(shared: Path, task: str, expected: float) -> None:
-    budgets, accuracy = published(shared)["Qwen3-4B", task]
+def test_areas_of_the_published_frontiers(published: Path, task: str, expected: float) -> None:
+    budgets, accuracy = frontiers(published)["Qwen3-4B", task]
     within = budgets <= 16384
     assert tuple(budgets[within]) == REG_GRID
     assert float(reg.area(budgets[within], accuracy[within])) == pytest.approx(expected, abs=0.005)
 
 
-def test_reg_of_every_published_frontier_against_itself_is_0(shared: Path) -> None:
-    for budgets, accuracy in published(shared).values():
+def test_reg_of_every_published_frontier_against_itself_is_0(published: Path) -> None:
+    for budgets, accuracy in frontiers(published).values():
         result = reg.reg(budgets[:32], accuracy[:32], budgets, accuracy)
         assert (result.total, result.up_to_1024, result.positive, result.negative) == (0, 0, 0, 0)
         assert result.notes == ()
 
 
-def test_reg_of_a_constant_curve_is_the_area_less_a_rectangle(shared: Path) -> None:
-    budgets, accuracy = published(shared)["Qwen3-4B", "aime24"]
+def test_reg_of_a_constant_curve_is_the_area_less_a_rectangle(published: Path) -> None:
+    budgets, accuracy = frontiers(published)["Qwen3-4B", "aime24"]
     result = reg.reg(budgets[:32], np.full(32, 0.1), budgets, accuracy)
     assert result.total == pytest.approx(8007.43 - 0.1 * 16384, abs=0.005)
     short = float(np.trapezoid(accuracy[:17], budgets[:17]))
     assert result.up_to_1024 == pytest.approx(short - 102.4)
 
 
-def test_the_papers_average_is_the_plain_mean(shared: Path) -> None:
-    with (shared / "reference/reg_paper_table1.csv").open() as file:
+def test_the_papers_average_is_the_plain_mean(published: Path) -> None:
+    with (published / "reg_paper_table1.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["method"] == "base"]
     for model in {row["base_model"] for row in rows}:
         own = {row["task"]: float(row["reg"]) for row in rows if row["base_model"] == model}

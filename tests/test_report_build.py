@@ -115,9 +115,9 @@ def report(run: StoredRun) -> Report:
     return build_report(run, frontier="Qwen3-4B", replicates=500)
 
 
-def _published(shared: Path, task: str) -> list[float]:
+def _published(published: Path, task: str) -> list[float]:
     """The published frontier of Qwen3-4B at the run's budgets, all of which are on its grid."""
-    with (shared / "reference" / "frontier_points.csv").open(newline="") as file:
+    with (published / "frontier_points.csv").open(newline="") as file:
         points = {
             int(row["budget_tokens"]): float(row["accuracy"])
             for row in csv.DictReader(file)
@@ -127,13 +127,13 @@ def _published(shared: Path, task: str) -> list[float]:
 
 
 def test_reg_is_the_trapezoid_between_the_published_frontier_and_the_curve(
-    report: Report, shared: Path
+    report: Report, published: Path
 ) -> None:
     regs = []
     for name, task in report.tasks.items():
         assert task.frontier is not None
-        assert list(task.frontier.accuracy) == _published(shared, name)
-        gap = np.array(_published(shared, name)) - np.array(task.curve.accuracy)
+        assert list(task.frontier.accuracy) == _published(published, name)
+        gap = np.array(_published(published, name)) - np.array(task.curve.accuracy)
         by_hand = sum(
             (b - a) * (x + y) / 2 for a, b, x, y in zip(BUDGETS, BUDGETS[1:], gap, gap[1:], strict=False)
         )

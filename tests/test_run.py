@@ -21,11 +21,11 @@ from reghar.store.parts import part_numbers
 
 
 @pytest.fixture(scope="session")
-def data_dir(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_dir(benchmark_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Real problems; two golds of three are 42, which the scripted engine finds if it thinks enough."""
     folder = tmp_path_factory.mktemp("data")
     for task in ("gsm8k", "amc23"):
-        rows = [json.loads(line) for line in (shared / "data" / f"{task}.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in (benchmark_data / f"{task}.jsonl").read_text().splitlines()]
         for i, row in enumerate(rows):
             if i % 3:
                 row["answer"] = "42"

@@ -189,10 +189,10 @@ def test_more_votes_than_samples_are_refused() -> None:
 
 
 @pytest.fixture(scope="module")
-def stored(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stored(benchmark_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the scripted engine on real questions, two golds of three being 42."""
     folder = tmp_path_factory.mktemp("stored")
-    rows = [json.loads(line) for line in (shared / "data" / "amc23.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (benchmark_data / "amc23.jsonl").read_text().splitlines()]
     for i, row in enumerate(rows):
         row["answer"] = "42" if i % 3 else row["answer"]
     (folder / "amc23.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

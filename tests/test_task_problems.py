@@ -49,8 +49,8 @@ def user_task(folder: Path, text: str) -> Task:
 
 
 @pytest.mark.parametrize("name", sorted(COUNTS))
-def test_real_data(name: str, shared: Path) -> None:
-    problems = load_problems(load_task(name), shared / "data")
+def test_real_data(name: str, benchmark_data: Path) -> None:
+    problems = load_problems(load_task(name), benchmark_data)
     assert len(problems) == COUNTS[name]
     assert len({problem.id for problem in problems}) == COUNTS[name]
     assert all(problem.task == name and len(problem.gold) == 1 for problem in problems)
@@ -59,19 +59,19 @@ def test_real_data(name: str, shared: Path) -> None:
         assert all(str(int(problem.gold[0])) == problem.gold[0] for problem in problems)
 
 
-def test_question_is_the_problem_and_the_instruction(shared: Path) -> None:
-    first = json.loads((shared / "data/amc23.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    [problem] = load_problems(load_task("amc23"), shared / "data", limit=1)
+def test_question_is_the_problem_and_the_instruction(benchmark_data: Path) -> None:
+    first = json.loads((benchmark_data / "amc23.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    [problem] = load_problems(load_task("amc23"), benchmark_data, limit=1)
     assert problem.question == first["problem"] + INSTRUCTION
     assert (problem.id, problem.gold) == (first["id"], (first["answer"],))
 
 
-def test_limit_takes_the_first(shared: Path) -> None:
+def test_limit_takes_the_first(benchmark_data: Path) -> None:
     task = load_task("aime25")
-    assert load_problems(task, shared / "data", limit=3) == load_problems(task, shared / "data")[:3]
-    assert len(load_problems(task, shared / "data", limit=1000)) == 30
+    assert load_problems(task, benchmark_data, limit=3) == load_problems(task, benchmark_data)[:3]
+    assert len(load_problems(task, benchmark_data, limit=1000)) == 30
     with pytest.raises(InputError, match="--limit is 0"):
-        load_problems(task, shared / "data", limit=0)
+        load_problems(task, benchmark_data, limit=0)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +174,13 @@ def test_digest_follows_id_question_gold_and_order(rows: Write) -> None:
 # Choices
 
 
-def test_choices_are_shuffled_by_seed_and_id(shared: Path) -> None:
+def test_choices_are_shuffled_by_seed_and_id(benchmark_data: Path) -> None:
     """No text of the benchmark is shown when this fails: only letters and counts are compared."""
-    problems = load_problems(load_task("gpqa_diamond"), shared / "data")
+    problems = load_problems(load_task("gpqa_diamond"), benchmark_data)
     letters = Counter(problem.gold[0] for problem in problems)
     assert set(letters) == set("ABCD")
     assert min(letters.values()) > 198 / 4 * 0.6
-    with gzip.open(shared / "data/gpqa_diamond.jsonl.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(benchmark_data / "gpqa_diamond.jsonl.gz", "rt", encoding="utf-8") as file:
         for problem, line in zip(problems, file, strict=True):
             row = json.loads(line)
             gold = problem.choices["ABCD".index(problem.gold[0])]

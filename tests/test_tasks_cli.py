@@ -53,20 +53,20 @@ def test_show_prints_settings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "sha256" not in printed
 
 
-def test_show_with_data_prints_one_prompt(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("show", "aime25", "--data-dir", str(shared / "data")) == 0
+def test_show_with_data_prints_one_prompt(benchmark_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "aime25", "--data-dir", str(benchmark_data)) == 0
     printed = capsys.readouterr().out
-    problems = load_problems(load_task("aime25"), shared / "data")
+    problems = load_problems(load_task("aime25"), benchmark_data)
     assert problems[0].question in printed
     assert problems[1].question not in printed
     assert problems_digest(problems) in printed
 
 
-def test_gpqa_is_never_shown(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("show", "gpqa_diamond", "--data-dir", str(shared / "data")) == 0
+def test_gpqa_is_never_shown(benchmark_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "gpqa_diamond", "--data-dir", str(benchmark_data)) == 0
     printed = capsys.readouterr().out
     assert "No example" in printed
-    with gzip.open(shared / "data/gpqa_diamond.jsonl.gz", "rt", encoding="utf-8") as file:
+    with gzip.open(benchmark_data / "gpqa_diamond.jsonl.gz", "rt", encoding="utf-8") as file:
         leaked = any(text in printed for line in file for text in _texts(json.loads(line)))
     assert not leaked
 

@@ -22,7 +22,8 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--window-size=1200,900",
 )
-MISSING = "needs Chromium and its driver: apt-get install chromium chromium-driver"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+MISSING = "no browser for the page's tests: apt-get install chromium chromium-driver"
 
 
 @contextmanager
@@ -30,7 +31,8 @@ def chromium(profile: Path) -> Iterator[Browser]:
     """A browser with an empty profile; see `needs` for where there is none."""
     from selenium import webdriver
 
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    binary = next((found for found in map(shutil.which, BROWSERS) if found), None)
+    driver = shutil.which("chromedriver")
     if binary is None or driver is None:
         missing(MISSING)
     options = webdriver.ChromeOptions()

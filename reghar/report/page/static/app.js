@@ -7,28 +7,100 @@ function settlePlace() {
   const { runs, budgets } = state.index;
   const place = readPlace();
   state.note = null;
-  const refuse = (what) => { state.note = `This page holds no ${what}: the address is of another run, or was cut short.`; };
-  if (place.run === undefined || !runs[place.run]) { if (place.run !== undefined) refuse(`run ${place.run}`); place.run = 0; }
+  const refuse = (what) => {
+    state.note = `This page holds no ${what}: the address is of another run, or was cut short.`;
+  };
+  if (place.run === undefined || !runs[place.run]) {
+    if (place.run !== undefined) refuse(`run ${place.run}`);
+    place.run = 0;
+  }
   if (place.vs !== undefined && (!runs[place.vs] || place.vs === place.run)) delete place.vs;
   const { tasks } = runs[place.run];
-  if (!place.task || !Object.hasOwn(tasks, place.task)) { if (place.task) { refuse(`task ${place.task}`); delete place.problem; } place.task = Object.keys(tasks)[0]; }
-  const problem = place.problem === undefined ? undefined : tasks[place.task].problems.find((p) => p.id === place.problem);
-  if (place.problem !== undefined && !problem) { refuse(`problem ${place.problem}`); delete place.problem; }
-  if (!problem) { delete place.sample; delete place.vs; }
-  if (place.sample !== undefined && !problem.samples.some((s) => s.sample === place.sample)) { refuse(`sample ${place.sample}`); delete place.sample; }
+  if (!place.task || !Object.hasOwn(tasks, place.task)) {
+    if (place.task) {
+      refuse(`task ${place.task}`);
+      delete place.problem;
+    }
+    place.task = Object.keys(tasks)[0];
+  }
+  const problem =
+    place.problem === undefined ? undefined : tasks[place.task].problems.find((p) => p.id === place.problem);
+  if (place.problem !== undefined && !problem) {
+    refuse(`problem ${place.problem}`);
+    delete place.problem;
+  }
+  if (!problem) {
+    delete place.sample;
+    delete place.vs;
+  }
+  if (place.sample !== undefined && !problem.samples.some((s) => s.sample === place.sample)) {
+    refuse(`sample ${place.sample}`);
+    delete place.sample;
+  }
   if (place.sample !== undefined && !budgets.map(String).includes(place.budget)) place.budget = "full";
   return place;
 }
 
 function trail() {
   const { place, index } = state;
-  const parts = [el("a", { href: moved({ problem: undefined, sample: undefined, budget: undefined, vs: undefined, find: undefined }), title: "summary" }, el("b", {}, "reghar"), el("span", { class: "model" }, ` ${index.title}`))];
-  if (place.problem !== undefined) parts.push(" › ", el("a", { href: moved({ sample: undefined, budget: undefined, find: undefined }) }, visible(place.problem)));
+  const parts = [
+    el(
+      "a",
+      {
+        href: moved({
+          problem: undefined,
+          sample: undefined,
+          budget: undefined,
+          vs: undefined,
+          find: undefined,
+        }),
+        title: "summary",
+      },
+      el("b", {}, "reghar"),
+      el("span", { class: "model" }, ` ${index.title}`),
+    ),
+  ];
+  if (place.problem !== undefined)
+    parts.push(
+      " › ",
+      el(
+        "a",
+        { href: moved({ sample: undefined, budget: undefined, find: undefined }) },
+        visible(place.problem),
+      ),
+    );
   if (place.sample !== undefined) parts.push(" › ", `sample ${place.sample}`);
   const move = place.sample !== undefined ? moveSample : place.problem !== undefined ? moveProblem : null;
-  return [el("nav", { class: "trail" }, parts), el("span", { class: "tools" },
-    move ? [el("button", { click: () => move(-1), title: place.sample !== undefined ? "key: k" : "key: p", "aria-label": "previous" }, "‹"), el("button", { click: () => move(1), title: place.sample !== undefined ? "key: j" : "key: n", "aria-label": "next" }, "›")] : null,
-    el("button", { click: help, title: "key: ?" }, "? keys"))];
+  return [
+    el("nav", { class: "trail" }, parts),
+    el(
+      "span",
+      { class: "tools" },
+      move
+        ? [
+            el(
+              "button",
+              {
+                click: () => move(-1),
+                title: place.sample !== undefined ? "key: k" : "key: p",
+                "aria-label": "previous",
+              },
+              "‹",
+            ),
+            el(
+              "button",
+              {
+                click: () => move(1),
+                title: place.sample !== undefined ? "key: j" : "key: n",
+                "aria-label": "next",
+              },
+              "›",
+            ),
+          ]
+        : null,
+      el("button", { click: help, title: "key: ?" }, "? keys"),
+    ),
+  ];
 }
 
 let turn = 0;
@@ -41,23 +113,48 @@ async function render() {
   const main = document.getElementById("main");
   try {
     state.found = await findSamples();
-    const view = place.sample !== undefined ? await traceView() : place.problem !== undefined ? problemView() : summaryView();
+    const view =
+      place.sample !== undefined
+        ? await traceView()
+        : place.problem !== undefined
+          ? problemView()
+          : summaryView();
     if (mine !== turn) return;
-    const typing = document.activeElement && ["find", "only"].includes(document.activeElement.id) ? document.activeElement.id : null;
+    const typing =
+      document.activeElement && ["find", "only"].includes(document.activeElement.id)
+        ? document.activeElement.id
+        : null;
     const cursor = typing === "find" ? document.activeElement.selectionStart : 0;
     document.getElementById("bar").replaceChildren(...trail());
-    main.replaceChildren(...(state.note ? [el("p", { class: "note warning" }, visible(state.note))] : []), ...view.flat(3).filter(Boolean));
-    if (typing) { const field = document.getElementById(typing); field?.focus(); if (typing === "find") field?.setSelectionRange(cursor, cursor); }
+    main.replaceChildren(
+      ...(state.note ? [el("p", { class: "note warning" }, visible(state.note))] : []),
+      ...view.flat(3).filter(Boolean),
+    );
+    if (typing) {
+      const field = document.getElementById(typing);
+      field?.focus();
+      if (typing === "find") field?.setSelectionRange(cursor, cursor);
+    }
     const hits = document.getElementById("hits");
     if (hits && place.find) hits.textContent = `${main.querySelectorAll("mark").length} found`;
     const where = `${place.task}/${place.problem}/${place.sample}`;
     if (where !== shown) window.scrollTo(0, 0);
-    if (place.sample !== undefined && where !== shown) main.querySelector("mark")?.scrollIntoView({ block: "center" });
+    if (place.sample !== undefined && where !== shown)
+      main.querySelector("mark")?.scrollIntoView({ block: "center" });
     shown = where;
-    document.title = [place.sample !== undefined ? `sample ${place.sample}` : null, place.problem, state.index.title].filter(Boolean).join(" · ");
+    document.title = [
+      place.sample !== undefined ? `sample ${place.sample}` : null,
+      place.problem,
+      state.index.title,
+    ]
+      .filter(Boolean)
+      .join(" · ");
     main.dataset.ready = String(mine);
   } catch (error) {
-    if (mine === turn) main.replaceChildren(el("p", { class: "note warning" }, `This view could not be drawn: ${error.message}`));
+    if (mine === turn)
+      main.replaceChildren(
+        el("p", { class: "note warning" }, `This view could not be drawn: ${error.message}`),
+      );
   }
 }
 
@@ -66,10 +163,16 @@ async function start() {
     state.index = await block("index");
     if (state.index === null) throw new Error("the file was cut short");
   } catch (error) {
-    document.getElementById("main").replaceChildren(el("p", { class: "note warning" }, `The page's data could not be read: ${error.message}`));
+    document
+      .getElementById("main")
+      .replaceChildren(
+        el("p", { class: "note warning" }, `The page's data could not be read: ${error.message}`),
+      );
     return;
   }
-  for (const run of state.index.runs) for (const task of Object.values(run.tasks)) for (const p of task.problems) for (const s of p.samples) s.overthought = Boolean(s.overthought);
+  for (const run of state.index.runs)
+    for (const task of Object.values(run.tasks))
+      for (const p of task.problems) for (const s of p.samples) s.overthought = Boolean(s.overthought);
   window.addEventListener("hashchange", render);
   await render();
 }

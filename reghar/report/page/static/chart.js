@@ -7,15 +7,23 @@ function axis(budgets, scale, end) {
   if (scale === "linear" || first >= last) return (tokens) => Math.min(tokens / last, 1);
   const octaves = Math.log2(last / first);
   const low = 1 / (1 + octaves);
-  return (tokens) => Math.min(tokens < first ? (low * tokens) / first : low + ((1 - low) * Math.log2(tokens / first)) / octaves, 1);
+  return (tokens) =>
+    Math.min(
+      tokens < first ? (low * tokens) / first : low + ((1 - low) * Math.log2(tokens / first)) / octaves,
+      1,
+    );
 }
 
 function axisTicks(budgets, x, room) {
   const kept = [];
   const apart = room * (window.innerWidth < 700 ? 1.6 : 1);
-  const from = state.place.scale === "linear" ? budgets.filter((b) => b % 512 === 0 || budgets.length < 9) : budgets;
+  const from =
+    state.place.scale === "linear" ? budgets.filter((b) => b % 512 === 0 || budgets.length < 9) : budgets;
   const powers = from.filter((b) => b === 0 || Number.isInteger(Math.log2(b)));
-  for (const b of [budgets.at(-1), ...(state.place.scale === "linear" || powers.length < 4 ? from : powers)]) {
+  for (const b of [
+    budgets.at(-1),
+    ...(state.place.scale === "linear" || powers.length < 4 ? from : powers),
+  ]) {
     if (kept.every((k) => Math.abs(x(k) - x(b)) > apart)) kept.push(b);
   }
   return kept;
@@ -30,34 +38,82 @@ function curveChart(budgets, lines, onBudget) {
   const top = Math.max(...lines.flatMap((line) => [...line.values, ...(line.high || [])]), 0.05);
   const most = [0.1, 0.2, 0.4, 0.6, 0.8, 1].find((v) => v >= top) || 1;
   const y = (v) => height - bottom - (v / most) * (height - bottom - 12);
-  const path = (values) => budgets.map((b, i) => `${i ? "L" : "M"}${x(b).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
+  const path = (values) =>
+    budgets.map((b, i) => `${i ? "L" : "M"}${x(b).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
   const guide = svg("line", { class: "guide", y1: 8, y2: height - bottom, x1: -9, x2: -9 });
   const values = el("p", { class: "values", "aria-live": "polite" });
-  const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "chart", tabindex: 0, role: "img", "aria-label": "Accuracy by budget; arrow keys read values" },
+  const picture = svg(
+    "svg",
+    {
+      viewBox: `0 0 ${width} ${height}`,
+      class: "chart",
+      tabindex: 0,
+      role: "img",
+      "aria-label": "Accuracy by budget; arrow keys read values",
+    },
     [0, 0.25, 0.5, 0.75, 1].map((share) => [
       svg("line", { class: "grid", x1: left, x2: width - 28, y1: y(share * most), y2: y(share * most) }),
-      svg("text", { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" }, percent(share * most, most < 0.4 ? 1 : 0)),
+      svg(
+        "text",
+        { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" },
+        percent(share * most, most < 0.4 ? 1 : 0),
+      ),
     ]),
-    axisTicks(budgets, x01, 0.075).map((b) => svg("text", { x: x(b), y: height - bottom + (narrow ? 24 : 18), "text-anchor": "middle" }, count(b))),
-    svg("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, `budget (${state.index.counts} tokens)`),
-    lines.map((line) => line.low && svg("path", { class: `band ${line.className}`, d: `${path(line.high)}${budgets.map((b, i) => [b, i]).reverse().map(([b, i]) => `L${x(b)} ${y(line.low[i])}`).join("")}Z` })),
+    axisTicks(budgets, x01, 0.075).map((b) =>
+      svg("text", { x: x(b), y: height - bottom + (narrow ? 24 : 18), "text-anchor": "middle" }, count(b)),
+    ),
+    svg(
+      "text",
+      { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" },
+      `budget (${state.index.counts} tokens)`,
+    ),
+    lines.map(
+      (line) =>
+        line.low &&
+        svg("path", {
+          class: `band ${line.className}`,
+          d: `${path(line.high)}${budgets
+            .map((b, i) => [b, i])
+            .reverse()
+            .map(([b, i]) => `L${x(b)} ${y(line.low[i])}`)
+            .join("")}Z`,
+        }),
+    ),
     lines.map((line) => svg("path", { class: `line ${line.className}`, d: path(line.values) })),
-    lines.map((line) => line.className !== "frontier" && budgets.map((b, i) => svg("circle", { class: `dot ${line.className}`, cx: x(b), cy: y(line.values[i]), r: 3 }))),
-    guide);
+    lines.map(
+      (line) =>
+        line.className !== "frontier" &&
+        budgets.map((b, i) =>
+          svg("circle", { class: `dot ${line.className}`, cx: x(b), cy: y(line.values[i]), r: 3 }),
+        ),
+    ),
+    guide,
+  );
   let chosen = budgets.length - 1;
   const show = (i) => {
     chosen = Math.max(0, Math.min(budgets.length - 1, i));
     guide.setAttribute("x1", x(budgets[chosen]));
     guide.setAttribute("x2", x(budgets[chosen]));
-    values.replaceChildren(el("b", {}, `${count(budgets[chosen])} tokens: `), ...lines.map((line) => el("span", {},
-      el("i", { class: `key ${line.className}` }), `${line.name} ${percent(line.values[chosen])}`,
-      line.low ? el("small", {}, ` [${percent(line.low[chosen])}, ${percent(line.high[chosen])}]`) : null)));
+    values.replaceChildren(
+      el("b", {}, `${count(budgets[chosen])} tokens: `),
+      ...lines.map((line) =>
+        el(
+          "span",
+          {},
+          el("i", { class: `key ${line.className}` }),
+          `${line.name} ${percent(line.values[chosen])}`,
+          line.low ? el("small", {}, ` [${percent(line.low[chosen])}, ${percent(line.high[chosen])}]`) : null,
+        ),
+      ),
+    );
     if (onBudget) onBudget(chosen);
   };
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
     const at = ((event.clientX - box.left) / box.width) * width;
-    show(budgets.reduce((best, b, i) => (Math.abs(x(b) - at) < Math.abs(x(budgets[best]) - at) ? i : best), 0));
+    show(
+      budgets.reduce((best, b, i) => (Math.abs(x(b) - at) < Math.abs(x(budgets[best]) - at) ? i : best), 0),
+    );
   });
   picture.addEventListener("keydown", (event) => {
     const change = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
@@ -72,5 +128,9 @@ function curveChart(budgets, lines, onBudget) {
 
 function scaleSwitch() {
   const linear = state.place.scale === "linear";
-  return el("a", { class: "switch", href: moved({ scale: linear ? undefined : "linear" }), title: "key: x" }, `axis: ${linear ? "linear" : "log2"}`);
+  return el(
+    "a",
+    { class: "switch", href: moved({ scale: linear ? undefined : "linear" }), title: "key: x" },
+    `axis: ${linear ? "linear" : "log2"}`,
+  );
 }

@@ -20,7 +20,8 @@ const el = (tag, attributes, ...children) => fill(document.createElement(tag), a
 const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
 // Control and direction characters are shown, not obeyed.
-const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const UNSEEN =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 function visible(text) {
   return text.replace(UNSEEN, (c) => {
@@ -36,6 +37,9 @@ const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / va
 
 function figure(measure) {
   if (!measure || measure.value === null) return "–";
-  const one = (v) => (measure.unit === "fraction" ? percent(v) : Math.abs(v) >= 100 ? count(v) : v.toFixed(1).replace("-", "−"));
-  return measure.low === null ? one(measure.value) : `${one(measure.value)} [${one(measure.low)}, ${one(measure.high)}]`;
+  const one = (v) =>
+    measure.unit === "fraction" ? percent(v) : Math.abs(v) >= 100 ? count(v) : v.toFixed(1).replace("-", "−");
+  return measure.low === null
+    ? one(measure.value)
+    : `${one(measure.value)} [${one(measure.low)}, ${one(measure.high)}]`;
 }

@@ -1,15 +1,39 @@
 // The keyboard: the same moves in every view, listed under "?".
 
 const HELP = [
-  ["← →", "smaller, larger budget"], ["j k", "next, previous sample (or row of a list)"], ["n p", "next, previous problem"],
-  ["Enter", "open the chosen row"], ["u", "up: trace, problem, summary"], ["/", "search"], ["f", "filter by outcome"], ["o", "only overthought"],
-  ["c", "side by side with the next run"], ["x", "linear or log2 token axis"], ["m", "formulas rendered or as written"], ["l", "jump to the cut"], ["?", "this help"],
+  ["← →", "smaller, larger budget"],
+  ["j k", "next, previous sample (or row of a list)"],
+  ["n p", "next, previous problem"],
+  ["Enter", "open the chosen row"],
+  ["u", "up: trace, problem, summary"],
+  ["/", "search"],
+  ["f", "filter by outcome"],
+  ["o", "only overthought"],
+  ["c", "side by side with the next run"],
+  ["x", "linear or log2 token axis"],
+  ["m", "formulas rendered or as written"],
+  ["l", "jump to the cut"],
+  ["?", "this help"],
 ];
 
 function help() {
   const dialog = document.getElementById("help");
-  dialog.replaceChildren(el("h2", {}, "Keys"), el("dl", {}, HELP.map(([keys, what]) => [el("dt", {}, keys.split(" ").map((k) => el("kbd", {}, k))), el("dd", {}, what)])),
-    el("form", { method: "dialog" }, el("button", {}, "Close")));
+  dialog.replaceChildren(
+    el("h2", {}, "Keys"),
+    el(
+      "dl",
+      {},
+      HELP.map(([keys, what]) => [
+        el(
+          "dt",
+          {},
+          keys.split(" ").map((k) => el("kbd", {}, k)),
+        ),
+        el("dd", {}, what),
+      ]),
+    ),
+    el("form", { method: "dialog" }, el("button", {}, "Close")),
+  );
   if (!dialog.open) dialog.showModal();
 }
 
@@ -18,7 +42,8 @@ function chooseRow(change) {
   if (!rows.length) return;
   const at = rows.findIndex((row) => row.classList.contains("chosen"));
   rows.forEach((row) => row.classList.remove("chosen"));
-  const row = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? (change > 0 ? 0 : rows.length - 1) : at + change))];
+  const row =
+    rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? (change > 0 ? 0 : rows.length - 1) : at + change))];
   row.classList.add("chosen");
   row.querySelector("a").focus({ preventScroll: true });
   row.scrollIntoView({ block: "nearest" });
@@ -27,7 +52,9 @@ function chooseRow(change) {
 function moveSample(change) {
   const { place } = state;
   if (place.sample === undefined) return chooseRow(change);
-  const samples = problemOf(place.run).samples.filter((s) => keeps(s, place.only) || s.sample === place.sample).map((s) => s.sample);
+  const samples = problemOf(place.run)
+    .samples.filter((s) => keeps(s, place.only) || s.sample === place.sample)
+    .map((s) => s.sample);
   const next = samples[samples.indexOf(place.sample) + change];
   if (next !== undefined) step({ sample: next });
 }
@@ -35,7 +62,10 @@ function moveSample(change) {
 function moveProblem(change) {
   const { place } = state;
   if (place.problem === undefined) return chooseRow(change);
-  const ids = state.index.runs[place.run].tasks[place.task].problems.slice().sort(SORTS[place.sort] || SORTS.gap).map((p) => p.id);
+  const ids = state.index.runs[place.run].tasks[place.task].problems
+    .slice()
+    .sort(SORTS[place.sort] || SORTS.gap)
+    .map((p) => p.id);
   const next = ids[ids.indexOf(place.problem) + change];
   if (next !== undefined) step({ problem: next });
 }
@@ -61,12 +91,23 @@ function nextVs() {
 }
 
 const MOVES = {
-  ArrowLeft: () => moveBudget(-1), ArrowRight: () => moveBudget(1), j: () => moveSample(1), k: () => moveSample(-1),
-  n: () => moveProblem(1), p: () => moveProblem(-1), u: up, c: nextVs, "?": help,
-  "/": () => document.getElementById("find")?.focus(), f: () => document.getElementById("only")?.focus(),
+  ArrowLeft: () => moveBudget(-1),
+  ArrowRight: () => moveBudget(1),
+  j: () => moveSample(1),
+  k: () => moveSample(-1),
+  n: () => moveProblem(1),
+  p: () => moveProblem(-1),
+  u: up,
+  c: nextVs,
+  "?": help,
+  "/": () => document.getElementById("find")?.focus(),
+  f: () => document.getElementById("only")?.focus(),
   o: () => step({ only: state.place.only === "overthought" ? undefined : "overthought" }),
   x: () => step({ scale: state.place.scale === "linear" ? undefined : "linear" }),
-  m: () => { state.raw = !state.raw; render(); },
+  m: () => {
+    state.raw = !state.raw;
+    render();
+  },
   l: () => document.getElementById("cut")?.scrollIntoView({ block: "center" }),
 };
 

@@ -1,6 +1,7 @@
 // Formulas in text, rendered by KaTeX within bounds; anything it refuses stays as it was written.
 
-const FORMULA = /\$\$[^$]{1,900}\$\$|\\\[[\s\S]{1,900}?\\\]|\\\([\s\S]{1,900}?\\\)|\$(?=\S)[^$\n]{1,400}?\S?\$(?!\d)|\\boxed\{[^{}]{1,300}(?:\{[^{}]{0,300}\}[^{}]{0,300}){0,8}\}/g;
+const FORMULA =
+  /\$\$[^$]{1,900}\$\$|\\\[[\s\S]{1,900}?\\\]|\\\([\s\S]{1,900}?\\\)|\$(?=\S)[^$\n]{1,400}?\S?\$(?!\d)|\\boxed\{[^{}]{1,300}(?:\{[^{}]{0,300}\}[^{}]{0,300}){0,8}\}/g;
 const MOST_FORMULAS = 800;
 
 function formula(source) {
@@ -9,7 +10,14 @@ function formula(source) {
   const tex = edge ? source.slice(edge, -edge) : source;
   const node = el("span", { class: display ? "math block" : "math", title: clip(visible(source), 300) });
   try {
-    katex.render(tex, node, { displayMode: display, throwOnError: true, trust: false, strict: "ignore", maxExpand: 100, maxSize: 8 });
+    katex.render(tex, node, {
+      displayMode: display,
+      throwOnError: true,
+      trust: false,
+      strict: "ignore",
+      maxExpand: 100,
+      maxSize: 8,
+    });
   } catch {
     return document.createTextNode(visible(source));
   }
@@ -30,4 +38,7 @@ function withFormulas(text, limit = MOST_FORMULAS) {
   return nodes;
 }
 
-const asFormula = (tex) => (/[\\^_{]/.test(tex) && tex.length < 300 ? formula(`\\(${tex}\\)`) : document.createTextNode(visible(clip(tex, 300))));
+const asFormula = (tex) =>
+  /[\\^_{]/.test(tex) && tex.length < 300
+    ? formula(`\\(${tex}\\)`)
+    : document.createTextNode(visible(clip(tex, 300)));

@@ -16,11 +16,16 @@ function readPlace() {
 
 function address(place) {
   const words = new URLSearchParams();
-  for (const key of KEYS) if (place[key] !== undefined && place[key] !== null && place[key] !== "") words.set(key, place[key]);
+  for (const key of KEYS)
+    if (place[key] !== undefined && place[key] !== null && place[key] !== "") words.set(key, place[key]);
   return `#${words}`;
 }
 
 // The same place with changes; `undefined` drops a key.
 const moved = (changes) => address({ ...state.place, ...changes });
-const open = (changes) => { location.hash = moved(changes); };
-const step = (changes) => { location.replace(moved(changes)); };
+const open = (changes) => {
+  location.hash = moved(changes);
+};
+const step = (changes) => {
+  location.replace(moved(changes));
+};

@@ -6,8 +6,25 @@ async function traceView() {
   const columns = place.vs === undefined ? [place.run] : [place.run, place.vs];
   const panes = await Promise.all(columns.map((run) => tracePane(run)));
   return [
-    el("details", { class: "fold", open: window.innerWidth > 700 && place.vs === undefined }, el("summary", {}, "question and gold"), questionBox(problem)),
-    el("div", { class: "filters" }, el("input", { id: "find", type: "search", placeholder: "search in this trace", "aria-label": "search in this trace", value: place.find || "", input: (event) => findSoon(event.target.value) }), el("span", { id: "hits", class: "hint" })),
+    el(
+      "details",
+      { class: "fold", open: window.innerWidth > 700 && place.vs === undefined },
+      el("summary", {}, "question and gold"),
+      questionBox(problem),
+    ),
+    el(
+      "div",
+      { class: "filters" },
+      el("input", {
+        id: "find",
+        type: "search",
+        placeholder: "search in this trace",
+        "aria-label": "search in this trace",
+        value: place.find || "",
+        input: (event) => findSoon(event.target.value),
+      }),
+      el("span", { id: "hits", class: "hint" }),
+    ),
     el("div", { class: columns.length > 1 ? "columns" : "" }, panes),
     vsSwitch(),
   ];
@@ -20,32 +37,86 @@ async function tracePane(run) {
   const { place, index } = state;
   const problem = problemOf(run);
   const sample = sampleOf(run);
-  if (!sample) return el("section", {}, el("p", { class: "note" }, `${index.runs[run].name} has no sample ${place.sample} of this problem.`));
+  if (!sample)
+    return el(
+      "section",
+      {},
+      el("p", { class: "note" }, `${index.runs[run].name} has no sample ${place.sample} of this problem.`),
+    );
   const texts = await samplesOf(run, problem);
-  const one = texts && texts[sample.sample];
+  const one = texts?.[sample.sample];
   const at = place.budget === "full" ? -1 : budgetIndex();
   const outcome = outcomeAt(sample, at);
   const to = (b) => moved({ run: place.vs === undefined ? run : place.run, budget: b });
-  return el("section", { class: "trace" },
-    index.runs.length > 1 ? el("h2", {}, el("i", { class: `key run${run % 4}` }), index.runs[run].name) : null,
-    el("div", { class: "sample single" }, bar(problem, sample, place, { budget: at < 0 ? null : index.budgets[at], href: to, end: sample.length }), barAxis(sample.length)),
+  return el(
+    "section",
+    { class: "trace" },
+    index.runs.length > 1
+      ? el("h2", {}, el("i", { class: `key run${run % 4}` }), index.runs[run].name)
+      : null,
+    el(
+      "div",
+      { class: "sample single" },
+      bar(sample, { budget: at < 0 ? null : index.budgets[at], href: to, end: sample.length }),
+      barAxis(sample.length),
+    ),
     budgetButtons(sample, at, to),
-    el("div", { class: `why ${outcome}` }, badge(outcome), el("p", {}, why(problem, sample, one, at, outcome))),
+    el(
+      "div",
+      { class: `why ${outcome}` },
+      badge(outcome),
+      el("p", {}, why(problem, sample, one, at, outcome)),
+    ),
     el("p", { class: "hint" }, facts(sample)),
-    one ? traceText(sample, one, at) : el("p", { class: "note" }, "This file does not hold the samples' texts, it would be too large: ", el("code", {}, "reghar view RUN"), " shows them."));
+    one
+      ? traceText(one, at)
+      : el(
+          "p",
+          { class: "note" },
+          "This file does not hold the samples' texts, it would be too large: ",
+          el("code", {}, "reghar view RUN"),
+          " shows them.",
+        ),
+  );
 }
 
 function budgetButtons(sample, at, to) {
-  return el("nav", { class: "budgets", "aria-label": "budgets" },
-    state.index.budgets.map((b, i) => { const o = outcomeAt(sample, i); return el("a", { class: `${o}`, href: to(b), "aria-current": i === at ? "true" : null, title: sayOutcome(o) }, SIGNS[o], " ", count(b)); }),
-    el("a", { class: outcomeAt(sample, -1), href: to("full"), "aria-current": at < 0 ? "true" : null, title: "the whole trace's own answer" }, SIGNS[outcomeAt(sample, -1)], " whole trace"));
+  return el(
+    "nav",
+    { class: "budgets", "aria-label": "budgets" },
+    state.index.budgets.map((b, i) => {
+      const o = outcomeAt(sample, i);
+      return el(
+        "a",
+        { class: `${o}`, href: to(b), "aria-current": i === at ? "true" : null, title: sayOutcome(o) },
+        SIGNS[o],
+        " ",
+        count(b),
+      );
+    }),
+    el(
+      "a",
+      {
+        class: outcomeAt(sample, -1),
+        href: to("full"),
+        "aria-current": at < 0 ? "true" : null,
+        title: "the whole trace's own answer",
+      },
+      SIGNS[outcomeAt(sample, -1)],
+      " whole trace",
+    ),
+  );
 }
 
 function facts(sample) {
-  const parts = [`${count(sample.length)} tokens`, sample.finished ? "finished by itself" : "stopped at max_tokens"];
+  const parts = [
+    `${count(sample.length)} tokens`,
+    sample.finished ? "finished by itself" : "stopped at max_tokens",
+  ];
   if (sample.ended !== null) parts.push(`thinking ended at ${count(sample.ended)}`);
   if (sample.first !== null) parts.push(`first correct at ${count(sample.first)}`);
-  if (sample.settled !== null) parts.push(`settled at ${count(sample.settled)}, ${count(sample.wasted)} tokens after that`);
+  if (sample.settled !== null)
+    parts.push(`settled at ${count(sample.settled)}, ${count(sample.wasted)} tokens after that`);
   if (sample.flips) parts.push(`lost and found again ${sample.flips}×`);
   if (sample.overthought) parts.push("overthought: correct earlier, wrong at the end");
   if (sample.looped) parts.push("ends in a loop");
@@ -61,31 +132,81 @@ function why(problem, sample, one, at, outcome) {
   if (outcome === "missing") return "Nothing is stored for this budget yet: the run is incomplete.";
   const budget = at < 0 ? null : count(state.index.budgets[at]);
   const forced = one ? isForced(one, at) : at >= 0;
-  const how = forced ? `Cut at ${budget} tokens; the probe made the model answer ` : at < 0 ? "The whole trace answers " : `Finished within ${budget} tokens; its own answer is `;
+  const how = forced
+    ? `Cut at ${budget} tokens; the probe made the model answer `
+    : at < 0
+      ? "The whole trace answers "
+      : `Finished within ${budget} tokens; its own answer is `;
   const answer = one && answerAt(one, at);
-  const said = !answer || answer.answer === null ? el("i", {}, "nothing") : el("b", {}, answer.answer === "" ? "(an empty box)" : asFormula(answer.answer));
-  const gold = el("b", { class: "gold" }, problem.gold.map((g, i) => [i ? " or " : "", asFormula(g)]));
+  const said =
+    !answer || answer.answer === null
+      ? el("i", {}, "nothing")
+      : el("b", {}, answer.answer === "" ? "(an empty box)" : asFormula(answer.answer));
+  const gold = el(
+    "b",
+    { class: "gold" },
+    problem.gold.map((g, i) => [i ? " or " : "", asFormula(g)]),
+  );
   const verdicts = {
     correct: [", equal to the gold ", gold, "."],
     incorrect: [", which is not equal to the gold ", gold, "."],
-    no_answer: [forced ? ": no answer to grade." : ": it never wrote a box after its thinking", forced ? "" : sample.finished ? "." : ", the trace ran into max_tokens."],
-    unterminated: [": the box was opened and never closed within the answer's tokens, so it counts as wrong. Gold: ", gold, "."],
-    grader_timeout: [": the grader ran out of time on it; counted as not correct, and shown apart. Gold: ", gold, "."],
+    no_answer: [
+      forced ? ": no answer to grade." : ": it never wrote a box after its thinking",
+      forced ? "" : sample.finished ? "." : ", the trace ran into max_tokens.",
+    ],
+    unterminated: [
+      ": the box was opened and never closed within the answer's tokens, so it counts as wrong. Gold: ",
+      gold,
+      ".",
+    ],
+    grader_timeout: [
+      ": the grader ran out of time on it; counted as not correct, and shown apart. Gold: ",
+      gold,
+      ".",
+    ],
     grader_error: [": the grader failed on it; counted as not correct, and shown apart. Gold: ", gold, "."],
   };
   return [how, said, verdicts[outcome]];
 }
 
-function traceText(sample, one, at) {
+function traceText(one, at) {
   const cut = at < 0 || !isForced(one, at) ? one.text.length : one.cuts[at];
   const forced = isForced(one, at);
   const box = el("div", { class: "text body" }, piece(one.text.slice(0, cut), one, 0));
   if (forced) {
     const answer = answerAt(one, at);
-    box.append(el("div", { class: "cut", id: "cut" },
-      el("span", { class: "label" }, `cut at ${count(state.index.budgets[at])} tokens${one.exact ? "" : " (place estimated: the tokenizer is not at hand)"}`),
-      el("div", {}, el("span", { class: "probe", title: "the probe, written by the harness" }, visible(state.index.probe.trim())), el("span", { class: "forced", title: "the model's answer to the probe" }, visible(answer.text === null ? "" : answer.text)))));
-    box.append(el("div", { class: "beyond", title: "written after the cut; not seen at this budget" }, piece(one.text.slice(cut), one, cut)));
+    box.append(
+      el(
+        "div",
+        { class: "cut", id: "cut" },
+        el(
+          "span",
+          { class: "label" },
+          `cut at ${count(state.index.budgets[at])} tokens${one.exact ? "" : " (place estimated: the tokenizer is not at hand)"}`,
+        ),
+        el(
+          "div",
+          {},
+          el(
+            "span",
+            { class: "probe", title: "the probe, written by the harness" },
+            visible(state.index.probe.trim()),
+          ),
+          el(
+            "span",
+            { class: "forced", title: "the model's answer to the probe" },
+            visible(answer.text === null ? "" : answer.text),
+          ),
+        ),
+      ),
+    );
+    box.append(
+      el(
+        "div",
+        { class: "beyond", title: "written after the cut; not seen at this budget" },
+        piece(one.text.slice(cut), one, cut),
+      ),
+    );
   }
   return box;
 }
@@ -97,7 +218,11 @@ function piece(text, one, from) {
   if (state.raw) return [document.createTextNode(visible(text))];
   const end = one.thinkingEnd === null ? -1 : one.thinkingEnd - from;
   if (end < 0 || end >= text.length) return withFormulas(text);
-  return [...withFormulas(text.slice(0, end)), el("span", { class: "thought-end" }, "thinking ended"), ...withFormulas(text.slice(end))];
+  return [
+    ...withFormulas(text.slice(0, end)),
+    el("span", { class: "thought-end" }, "thinking ended"),
+    ...withFormulas(text.slice(end)),
+  ];
 }
 
 const MOST_MARKS = 2000;
@@ -107,8 +232,15 @@ function marked(text, words) {
   const small = text.toLowerCase();
   const wanted = words.toLowerCase();
   let from = 0;
-  for (let at = small.indexOf(wanted); at >= 0 && nodes.length < 2 * MOST_MARKS; at = small.indexOf(wanted, from)) {
-    nodes.push(document.createTextNode(visible(text.slice(from, at))), el("mark", {}, visible(text.slice(at, at + wanted.length))));
+  for (
+    let at = small.indexOf(wanted);
+    at >= 0 && nodes.length < 2 * MOST_MARKS;
+    at = small.indexOf(wanted, from)
+  ) {
+    nodes.push(
+      document.createTextNode(visible(text.slice(from, at))),
+      el("mark", {}, visible(text.slice(at, at + wanted.length))),
+    );
     from = at + wanted.length;
   }
   nodes.push(document.createTextNode(visible(text.slice(from))));
