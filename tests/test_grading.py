@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reghar.grading import AnswerKind, GradeRequest, Segment, Verdict, forced_segment, grade, natural_segment
 from reghar.grading.outcome import Outcome
-from reghar.grading.rules import grade_quickly
+from reghar.grading.rules import gold_values, grade_quickly
 
 THINKING = ("<think>", "</think>")
 CASES = json.loads((Path(__file__).parent / "cases" / "grading.json").read_text(encoding="utf-8"))
@@ -25,7 +25,9 @@ def verdict_of(case: dict[str, object]) -> Verdict:
     text = str(case["answer"])
     segment = Segment(answer=text)
     if case.get("form") == "natural":
-        segment = natural_segment(text, THINKING, thinking_open_at_start=False)
+        gold = case["gold"]
+        golds = gold_values(tuple(gold) if isinstance(gold, list) else (str(gold),))
+        segment = natural_segment(text, THINKING, thinking_open_at_start=False, golds=golds)
     elif case.get("form") == "forced":
         segment = forced_segment(text)
     if segment.answer is None:
@@ -80,6 +82,8 @@ def test_fallback_is_used_only_where_it_is_named_and_there_is_no_box() -> None:
     assert natural_segment(text, None, False, "last_number") == Segment(answer="-1,234.5")
     assert natural_segment(text + "\\boxed{7}", None, False, "last_number") == Segment(answer="7")
     assert natural_segment("nothing", None, False, "last_number").outcome is Outcome.NO_ANSWER
+    far = "It costs 3 dollars. " + "And so on. " * 400
+    assert natural_segment(far, None, False, "last_number").outcome is Outcome.NO_ANSWER
 
 
 def test_nothing_of_the_trace_is_graded_beside_the_answer() -> None:

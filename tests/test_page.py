@@ -85,6 +85,49 @@ def test_keyboard_goes_from_the_summary_to_a_trace_and_back(browser: Browser, pa
     assert "problem=" not in browser.driver.current_url
 
 
+def test_the_next_problem_is_the_next_of_the_filtered_list(browser: Browser, page: str) -> None:
+    browser.open(page + "#sort=order&only=no_answer")
+    listed = browser.texts(".problems tbody b")
+    assert len(listed) < 7
+    browser.press("j", "\ue007")
+    walked = []
+    for _ in listed:
+        walked.append(browser.run("return new URLSearchParams(location.hash.slice(1)).get('problem')"))
+        browser.press("n")
+    assert walked == listed
+
+
+def test_leaving_a_problem_comes_back_to_its_row_and_filter(browser: Browser, page: str) -> None:
+    browser.media(height=300)
+    browser.open(page + "#sort=order&find=24")
+    name = browser.texts(".problems tbody b")[-1]
+    for leave in (lambda: browser.press("u"), lambda: browser.driver.back()):
+        browser.run("[...document.querySelectorAll('.row a')].at(-1).click()")
+        browser.settle()
+        leave()
+        browser.settle()
+        assert "find=24" in browser.driver.current_url
+        assert browser.run("return document.querySelector('.row.chosen').dataset.name") == name
+        top = browser.run("return document.querySelector('.row.chosen').getBoundingClientRect().top")
+        assert 0 < top < 300
+
+
+def test_percentages_round_as_the_report_does(browser: Browser, page: str) -> None:
+    browser.open(page)
+    values = [0.9925, 0.9975, 0.5, 0.12345, 0.005, 0.0625, 1.0, 0.3335, 1 / 3]
+    source = browser.run(
+        "return [...document.scripts].map((s) => s.textContent).find((t) => t.includes('function fixed'))"
+    )
+    function = source[source.index("function fixed") : source.index("const percent")]
+    shown = browser.run(f"{function}; return {values}.map((v) => fixed(100 * v, 1))")
+    assert shown == [f"{100 * value:.1f}" for value in values]
+
+
+def test_the_sign_of_a_sample_is_that_of_the_largest_budget(browser: Browser, page: str) -> None:
+    browser.open(page + f"#task={TASK}&problem=sum-0")
+    assert browser.texts(".samples .end.hint") == [f"at {BUDGETS[-1]:,}, length"]
+
+
 def test_help_lists_the_keys(browser: Browser, page: str) -> None:
     browser.open(page)
     browser.press("?")
@@ -139,9 +182,9 @@ def test_filters_leave_what_they_name(browser: Browser, page: str) -> None:
 
 
 def test_search_marks_the_words_in_a_trace(browser: Browser, page: str) -> None:
-    browser.open(page + DEEP + "&find=FINAL+nothing")
+    browser.open(page + DEEP + "&text=FINAL+nothing")
     assert browser.text("#hits") == "0 found"
-    browser.open(page + DEEP + "&find=the+answer+is")
+    browser.open(page + DEEP + "&text=the+answer+is")
     assert browser.texts("mark") == ["The answer is"]
 
 

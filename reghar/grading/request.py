@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from reghar.grading.outcome import Outcome
 
-GRADER_VERSION = "1"
+GRADER_VERSION = "2"
 """Part of the protocol: raised whenever a verdict may change."""
 
 DEFAULT_TOLERANCE = 1e-4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from functools import lru_cache
 
@@ -9,11 +10,14 @@ from reghar.boxed import last_box
 from reghar.grading.choices import read_choice
 from reghar.grading.compare import Comparison
 from reghar.grading.expressions import RefusedError
+from reghar.grading.numbers import read_number
 from reghar.grading.outcome import Outcome
-from reghar.grading.read import Value, read, read_all
+from reghar.grading.read import Items, Value, read, read_all
 from reghar.grading.request import DEFAULT_TOLERANCE, MAX_CHARACTERS, AnswerKind, GradeRequest, Verdict
 from reghar.grading.singles import NeedsAlgebraError, Settings, spelling
 from reghar.grading.text import clean, printable
+
+_OPERATION = re.compile(r"[\d)}\]]\s*(?:[+*×·]|(?<![eE^{(])-|\\(?:cdot|times)(?![a-zA-Z]))\s*[\d({\[\\]")
 
 
 def grade(request: GradeRequest) -> Verdict:
@@ -31,6 +35,12 @@ def grade(request: GradeRequest) -> Verdict:
 def grade_quickly(request: GradeRequest) -> Verdict | None:
     """The same verdict where it needs no computer algebra; None where it does. Linear in the text."""
     return _grade(request, quickly=True)
+
+
+def gold_values(golds: tuple[str, ...]) -> int:
+    """How many values a problem's gold holds: 2 for `-2, 1`, 1 for a tuple or a set."""
+    value = _read_gold(tuple(clean(_unboxed(gold)) for gold in golds))
+    return len(value.items) if isinstance(value, Items) and not value.brackets else 1
 
 
 def could_not_grade(reason: str) -> Verdict:
@@ -81,6 +91,10 @@ def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Verdict | No
     if spelling(gold) == spelling(text):
         return _verdict(Outcome.CORRECT, text, gold, "the same text")
     exactly = request.kind is AnswerKind.INTEGER
+    if exactly and _is_unevaluated(text):
+        return _verdict(
+            Outcome.INCORRECT, text, gold, "a sum or product left to do where a number is asked for"
+        )
     comparison = Comparison(
         Settings(
             tolerance=Fraction(0) if exactly else Fraction(str(request.tolerance)),
@@ -95,6 +109,12 @@ def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Verdict | No
     except RefusedError as error:
         return could_not_grade(f"not parsed: {error}")
     return _verdict(Outcome.CORRECT if equal else Outcome.INCORRECT, text, gold, comparison.rule)
+
+
+def _is_unevaluated(text: str) -> bool:
+    """A sum or product of numbers that its writer left undone; what follows an equals sign counts."""
+    value = text.rpartition("=")[2]
+    return _OPERATION.search(value) is not None and read_number(value) is None
 
 
 @lru_cache(maxsize=4096)

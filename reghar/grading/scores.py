@@ -9,6 +9,7 @@ from typing import Any
 from reghar.boxed import opens_box
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, Segment, forced_segment, natural_segment
 from reghar.grading.outcome import Outcome
+from reghar.grading.rules import gold_values
 from reghar.tasks import Problem
 
 
@@ -67,8 +68,13 @@ class AnswerScorer:
             return Segment(outcome=Outcome.NO_ANSWER)
         if row["forced"] and self._in_box:
             return forced_segment(text)
-        fallback = self._tasks[row["task"]]["fallback"]
-        return natural_segment(text, None, thinking_open_at_start=False, fallback=fallback)
+        return natural_segment(
+            text,
+            None,
+            thinking_open_at_start=False,
+            fallback=self._tasks[row["task"]]["fallback"],
+            golds=gold_values(self._problems[row["task"], row["problem"]].gold),
+        )
 
     def _request(self, row: Mapping[str, Any], answer: str) -> GradeRequest:
         settings = self._tasks[row["task"]]

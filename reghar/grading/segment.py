@@ -6,15 +6,18 @@ Nothing of a trace is ever graded beside its answer: an earlier box cannot make 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reghar.boxed import closing_brace, last_box
+from reghar.boxed import Box, boxes, closing_brace
 from reghar.grading.outcome import Outcome
+from reghar.grading.request import MAX_CHARACTERS
 
 FALLBACKS = ("last_number",)
 """What a task may name for natural answers without a box."""
 
 _BLANK = re.compile(r"(?:[\s~${}]++|\\[,;:! ]|\\q?quad)*+")
+_SENTENCE_END = re.compile(r"[.!?](?:\s|\*|\$|$)|\n\s*\n")
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 
 
@@ -47,6 +50,7 @@ def natural_segment(
     thinking: tuple[str, str] | None,
     thinking_open_at_start: bool,
     fallback: str | None = None,
+    golds: int = 1,
 ) -> Segment:
     """The answer in a whole response: the last box of the text after the thinking block.
 
@@ -54,17 +58,36 @@ def natural_segment(
     `thinking_open_at_start` is true where the prompt has opened it already. A block that is never
     closed, no box after it, or an empty box: `no_answer`. A last box that is never closed:
     `unterminated`, whatever boxes stand before it. `fallback="last_number"` takes the last number
-    where there is no box; only a task's YAML may name it.
+    of the last 4,096 characters where there is no box; only a task's YAML may name it.
+
+    Where the gold holds several values (`golds` of them) and the last sentence with a box holds exactly
+    as many boxes, these are one answer together: `\\boxed{-2}` and `\\boxed{1}`.
     """
     answer_text = _after_thinking(text, thinking, thinking_open_at_start)
     if answer_text is None:
         return _NO_ANSWER
-    box = last_box(answer_text)
-    if box is not None:
-        return _filled(box.content) if box.closed else _UNTERMINATED
-    if fallback == "last_number" and (numbers := _NUMBER.findall(answer_text)):
+    found = list(boxes(answer_text))
+    if found and not found[-1].closed:
+        return _UNTERMINATED
+    if found:
+        together = _last_sentence(answer_text, found)
+        return _filled(
+            ", ".join(box.content for box in together) if len(together) == golds else found[-1].content
+        )
+    if fallback == "last_number" and (numbers := _NUMBER.findall(answer_text[-MAX_CHARACTERS:])):
         return Segment(answer=numbers[-1])
     return _NO_ANSWER
+
+
+def _last_sentence(text: str, found: Sequence[Box]) -> Sequence[Box]:
+    """The boxes of the last sentence that holds one: nothing between them ends a sentence."""
+    first = len(found) - 1
+    while first > 0:
+        between = text[found[first - 1].start : found[first].start]
+        if _SENTENCE_END.search(between.replace(found[first - 1].content, "", 1)):
+            break
+        first -= 1
+    return found[first:]
 
 
 def _filled(content: str) -> Segment:

@@ -11,6 +11,7 @@ from typing import Any
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, natural_segment
 from reghar.grading.outcome import Outcome
 from reghar.grading.request import DEFAULT_TOLERANCE
+from reghar.grading.rules import gold_values
 from reghar.prompting.thinking import FAMILIES
 from reghar.tasks.problems import documents
 from reghar.tasks.task import read_task
@@ -55,12 +56,15 @@ def process_results(document: Mapping[str, Any], results: Sequence[str]) -> dict
 
 def _grade(document: Mapping[str, Any], response: str) -> Outcome:
     thinking = next((family for family in FAMILIES if any(mark in response for mark in family)), None)
-    segment = natural_segment(response, thinking, False, document.get("fallback"))
+    gold = document["gold"] if "gold" in document else document["answer"]
+    golds = tuple(map(str, gold if isinstance(gold, list) else [gold]))
+    segment = natural_segment(
+        response, thinking, False, fallback=document.get("fallback"), golds=gold_values(golds)
+    )
     if segment.answer is None:
         return segment.outcome or Outcome.NO_ANSWER
-    gold = document["gold"] if "gold" in document else document["answer"]
     request = GradeRequest(
-        gold=tuple(map(str, gold if isinstance(gold, list) else [gold])),
+        gold=golds,
         answer=segment.answer,
         kind=AnswerKind(document.get("kind") or "math"),
         tolerance=document.get("tolerance") or DEFAULT_TOLERANCE,

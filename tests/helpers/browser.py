@@ -98,11 +98,11 @@ class Browser:
         )
         return found
 
-    def media(self, *, scheme: str = "light", width: int = 1200) -> None:
-        """Colour scheme and width, as the reader's machine has them."""
+    def media(self, *, scheme: str = "light", width: int = 1200, height: int = 850) -> None:
+        """Colour scheme and size, as the reader's machine has them."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        size = {"width": width, "height": 850, "deviceScaleFactor": 1, "mobile": width < 700}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 700}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def complaints(self) -> list[str]:

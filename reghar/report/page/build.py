@@ -14,12 +14,13 @@ from reghar.measures.reg import area
 from reghar.prompting.thinking import Block, cut_position
 from reghar.report.page.cuts import places
 from reghar.report.schema import Report
+from reghar.report.text import model_name
 from reghar.report.verdict import verdict
 from reghar.store import StoredRun
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.problems import read_problems
 from reghar.tasks import Problem
-from reghar.terminal import printable
+from reghar.terminal import printable, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,7 @@ class PageRun:
 
 def index(runs: Sequence[PageRun], *, served: bool) -> dict[str, Any]:
     """Everything but the samples' texts. `served`: texts come from the local server on demand."""
-    names = _names([one.report.model for one in runs])
+    names = _names(runs)
     protocol = runs[0].run.protocol
     return {
         "title": " and ".join(names),
@@ -49,12 +50,18 @@ def index(runs: Sequence[PageRun], *, served: bool) -> dict[str, Any]:
     }
 
 
-def _names(models: Sequence[str]) -> list[str]:
-    """The models' own names, without folders; equal ones are numbered."""
-    short = [printable(model).rstrip("/").rsplit("/", 1)[-1][:60] for model in models]
+def _names(runs: Sequence[PageRun]) -> list[str]:
+    """The models' own names, without folders; runs of one model are told apart by the run's folder."""
+    names = [model_name(one.report.model) for one in runs]
+    named = [
+        name
+        if names.count(name) == 1
+        else f"{name} · {shortened(printable(one.run.path.resolve().name), 40)}"
+        for name, one in zip(names, runs, strict=True)
+    ]
     return [
-        name if short.count(name) == 1 else f"{name} ({short[: i + 1].count(name)})"
-        for i, name in enumerate(short)
+        name if named.count(name) == 1 else f"{name} ({named[: i + 1].count(name)})"
+        for i, name in enumerate(named)
     ]
 
 

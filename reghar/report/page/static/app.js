@@ -52,7 +52,7 @@ function trail() {
           sample: undefined,
           budget: undefined,
           vs: undefined,
-          find: undefined,
+          text: undefined,
         }),
         title: "summary",
       },
@@ -63,11 +63,7 @@ function trail() {
   if (place.problem !== undefined)
     parts.push(
       " › ",
-      el(
-        "a",
-        { href: moved({ sample: undefined, budget: undefined, find: undefined }) },
-        visible(place.problem),
-      ),
+      el("a", { href: moved({ sample: undefined, budget: undefined }) }, visible(place.problem)),
     );
   if (place.sample !== undefined) parts.push(" › ", `sample ${place.sample}`);
   const move = place.sample !== undefined ? moveSample : place.problem !== undefined ? moveProblem : null;
@@ -106,6 +102,17 @@ function trail() {
 let turn = 0;
 let shown = "";
 
+// A new view begins at its top; a list that the reader comes back to, at the row that was left.
+function comeFrom(before) {
+  const { place } = state;
+  const [, problem, sample] = before.split("\n");
+  const left = place.problem === undefined ? problem : place.sample === undefined ? sample : "";
+  const row = left && [...document.querySelectorAll(".row")].find((one) => one.dataset.name === left);
+  if (!row) return window.scrollTo(0, 0);
+  row.classList.add("chosen");
+  row.scrollIntoView({ block: "center" });
+}
+
 async function render() {
   const mine = ++turn;
   state.place = settlePlace();
@@ -121,10 +128,10 @@ async function render() {
           : summaryView();
     if (mine !== turn) return;
     const typing =
-      document.activeElement && ["find", "only"].includes(document.activeElement.id)
+      document.activeElement && ["find", "text", "only"].includes(document.activeElement.id)
         ? document.activeElement.id
         : null;
-    const cursor = typing === "find" ? document.activeElement.selectionStart : 0;
+    const cursor = typing && typing !== "only" ? document.activeElement.selectionStart : 0;
     document.getElementById("bar").replaceChildren(...trail());
     main.replaceChildren(
       ...(state.note ? [el("p", { class: "note warning" }, visible(state.note))] : []),
@@ -133,12 +140,12 @@ async function render() {
     if (typing) {
       const field = document.getElementById(typing);
       field?.focus();
-      if (typing === "find") field?.setSelectionRange(cursor, cursor);
+      if (typing !== "only") field?.setSelectionRange(cursor, cursor);
     }
     const hits = document.getElementById("hits");
-    if (hits && place.find) hits.textContent = `${main.querySelectorAll("mark").length} found`;
-    const where = `${place.task}/${place.problem}/${place.sample}`;
-    if (where !== shown) window.scrollTo(0, 0);
+    if (hits && place.text) hits.textContent = `${main.querySelectorAll("mark").length} found`;
+    const where = [place.task, place.problem, place.sample].join("\n");
+    if (where !== shown) comeFrom(shown);
     if (place.sample !== undefined && where !== shown)
       main.querySelector("mark")?.scrollIntoView({ block: "center" });
     shown = where;

@@ -1,10 +1,11 @@
 // The token axis, and accuracy by budget as a chart with values under the pointer or the arrow keys.
 
-// Place of a budget on 0..1. `log` is linear below the first positive budget, so that 0 has a place.
+// Place of a budget on 0..1: linear, since REG is an area over tokens, unless `log2` is asked for, which is
+// linear below the first positive budget, so that 0 has a place.
 function axis(budgets, scale, end) {
   const last = Math.max(end || 0, budgets.at(-1), 1);
   const first = budgets.find((b) => b > 0) || 1;
-  if (scale === "linear" || first >= last) return (tokens) => Math.min(tokens / last, 1);
+  if (scale !== "log2" || first >= last) return (tokens) => Math.min(tokens / last, 1);
   const octaves = Math.log2(last / first);
   const low = 1 / (1 + octaves);
   return (tokens) =>
@@ -18,11 +19,12 @@ function axisTicks(budgets, x, room) {
   const kept = [];
   const apart = room * (window.innerWidth < 700 ? 1.6 : 1);
   const from =
-    state.place.scale === "linear" ? budgets.filter((b) => b % 512 === 0 || budgets.length < 9) : budgets;
+    state.place.scale === "log2" ? budgets : budgets.filter((b) => b % 512 === 0 || budgets.length < 9);
   const powers = from.filter((b) => b === 0 || Number.isInteger(Math.log2(b)));
   for (const b of [
     budgets.at(-1),
-    ...(state.place.scale === "linear" || powers.length < 4 ? from : powers),
+    0,
+    ...(state.place.scale !== "log2" || powers.length < 4 ? [...from, ...budgets] : powers),
   ]) {
     if (kept.every((k) => Math.abs(x(k) - x(b)) > apart)) kept.push(b);
   }
@@ -32,7 +34,7 @@ function axisTicks(budgets, x, room) {
 // lines: [{ name, className, values, low, high }], all on `budgets`.
 function curveChart(budgets, lines, onBudget) {
   const narrow = window.innerWidth < 700;
-  const [width, height, left, bottom] = [720, narrow ? 420 : 300, narrow ? 66 : 44, narrow ? 58 : 40];
+  const [width, height, left, bottom] = narrow ? [720, 420, 66, 58] : [1100, 360, 44, 40];
   const x01 = axis(budgets, state.place.scale);
   const x = (b) => left + x01(b) * (width - left - 28);
   const top = Math.max(...lines.flatMap((line) => [...line.values, ...(line.high || [])]), 0.05);
@@ -127,10 +129,10 @@ function curveChart(budgets, lines, onBudget) {
 }
 
 function scaleSwitch() {
-  const linear = state.place.scale === "linear";
+  const log = state.place.scale === "log2";
   return el(
     "a",
-    { class: "switch", href: moved({ scale: linear ? undefined : "linear" }), title: "key: x" },
-    `axis: ${linear ? "linear" : "log2"}`,
+    { class: "switch", href: moved({ scale: log ? undefined : "log2" }), title: "key: x" },
+    `axis: ${log ? "log2" : "linear"}`,
   );
 }

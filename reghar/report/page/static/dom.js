@@ -32,13 +32,23 @@ function visible(text) {
 
 const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 const count = (value) => Math.round(value).toLocaleString("en-US").replace("-", "−");
-const percent = (value, digits = 1) => `${(100 * value).toFixed(digits)}%`;
+
+// As Python rounds: a tie goes to the even digit, so that the page and report.md say the same.
+function fixed(value, digits) {
+  const scale = 10 ** digits;
+  const halves = value * 2 ** (digits + 1);
+  if (!Number.isInteger(halves) || halves % 2 === 0) return value.toFixed(digits);
+  const below = Math.floor(value * scale);
+  return ((below % 2 === 0 ? below : below + 1) / scale).toFixed(digits);
+}
+
+const percent = (value, digits = 1) => `${fixed(100 * value, digits)}%`;
 const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : 0);
 
 function figure(measure) {
   if (!measure || measure.value === null) return "–";
   const one = (v) =>
-    measure.unit === "fraction" ? percent(v) : Math.abs(v) >= 100 ? count(v) : v.toFixed(1).replace("-", "−");
+    measure.unit === "fraction" ? percent(v) : Math.abs(v) >= 100 ? count(v) : fixed(v, 1).replace("-", "−");
   return measure.low === null
     ? one(measure.value)
     : `${one(measure.value)} [${one(measure.low)}, ${one(measure.high)}]`;

@@ -62,10 +62,7 @@ function moveSample(change) {
 function moveProblem(change) {
   const { place } = state;
   if (place.problem === undefined) return chooseRow(change);
-  const ids = state.index.runs[place.run].tasks[place.task].problems
-    .slice()
-    .sort(SORTS[place.sort] || SORTS.gap)
-    .map((p) => p.id);
+  const ids = problemsInView(place.problem).map((p) => p.id);
   const next = ids[ids.indexOf(place.problem) + change];
   if (next !== undefined) step({ problem: next });
 }
@@ -79,8 +76,8 @@ function moveBudget(change) {
 
 function up() {
   const { place } = state;
-  if (place.sample !== undefined) open({ sample: undefined, budget: undefined, find: undefined });
-  else if (place.problem !== undefined) open({ problem: undefined, vs: undefined, find: undefined });
+  if (place.sample !== undefined) open({ sample: undefined, budget: undefined });
+  else if (place.problem !== undefined) open({ problem: undefined, vs: undefined, text: undefined });
 }
 
 function nextVs() {
@@ -100,10 +97,10 @@ const MOVES = {
   u: up,
   c: nextVs,
   "?": help,
-  "/": () => document.getElementById("find")?.focus(),
+  "/": () => document.querySelector("input[type=search]")?.focus(),
   f: () => document.getElementById("only")?.focus(),
   o: () => step({ only: state.place.only === "overthought" ? undefined : "overthought" }),
-  x: () => step({ scale: state.place.scale === "linear" ? undefined : "linear" }),
+  x: () => step({ scale: state.place.scale === "log2" ? undefined : "log2" }),
   m: () => {
     state.raw = !state.raw;
     render();

@@ -30,9 +30,14 @@ function withFormulas(text, limit = MOST_FORMULAS) {
   let from = 0;
   for (const match of text.matchAll(FORMULA)) {
     if (nodes.length > 2 * limit) break;
-    if (match.index > from) nodes.push(document.createTextNode(visible(text.slice(from, match.index))));
-    nodes.push(formula(match[0]));
+    const node = formula(match[0]);
+    // A formula on lines of its own brings its own line breaks: those around it would double them.
+    const alone = node.classList?.contains("block");
+    const before = text.slice(from, match.index);
+    if (before) nodes.push(document.createTextNode(visible(alone ? before.replace(/\n$/, "") : before)));
+    nodes.push(node);
     from = match.index + match[0].length;
+    if (alone && text[from] === "\n") from += 1;
   }
   nodes.push(document.createTextNode(visible(text.slice(from))));
   return nodes;

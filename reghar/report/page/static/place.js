@@ -1,6 +1,7 @@
-// Where the reader is. The address carries it, so that a link opens the same place.
+// Where the reader is. The address carries it, so that a link opens the same place. `find` searches the
+// list of problems, `text` the samples' texts: leaving a problem leaves the list as it was.
 
-const KEYS = ["task", "run", "vs", "problem", "sample", "budget", "only", "sort", "find", "scale"];
+const KEYS = ["task", "run", "vs", "problem", "sample", "budget", "only", "sort", "find", "text", "scale"];
 const NUMBERS = new Set(["run", "vs", "sample"]);
 
 function readPlace() {

@@ -6,7 +6,7 @@ function problemView() {
   const problem = problemOf(place.run);
   return [
     questionBox(problem),
-    filterBar("search in these samples' texts"),
+    filterBar("search in these samples' texts", "text"),
     legend(),
     el(
       "div",
@@ -97,7 +97,7 @@ function sampleBars(run) {
     samples.map((s, i) =>
       el(
         "div",
-        { class: "row sample", "data-row": i },
+        { class: "row sample", "data-row": i, "data-name": String(s.sample) },
         el(
           "a",
           { class: "name", href: to(s, place.budget || "full"), title: "open this trace" },
@@ -107,8 +107,18 @@ function sampleBars(run) {
         el(
           "span",
           { class: "end" },
-          el("span", { class: `sign ${outcomeAt(s, last)}` }, SIGNS[outcomeAt(s, last)]),
+          sign(s, last),
           ` ${count(s.length)}`,
+          outcomeAt(s, -1) !== outcomeAt(s, last)
+            ? el(
+                "span",
+                {
+                  class: "tag",
+                  title: "the whole trace's own answer; the sign is that of the largest budget",
+                },
+                `whole trace ${SIGNS[outcomeAt(s, -1)]}`,
+              )
+            : null,
           s.overthought
             ? el(
                 "span",
@@ -122,21 +132,34 @@ function sampleBars(run) {
         ),
       ),
     ),
-    el("div", { class: "sample" }, el("span", {}), barAxis(end), el("span", { class: "end hint" }, "tokens")),
+    el(
+      "div",
+      { class: "sample" },
+      el("span", {}),
+      barAxis(end),
+      el("span", { class: "end hint" }, `at ${count(index.budgets[last])}, length`),
+    ),
     samples.length ? null : el("p", { class: "hint" }, "No sample passes the filter."),
   );
+}
+
+// The outcome at the largest budget, which need not be that of the whole trace.
+function sign(sample, last) {
+  const outcome = outcomeAt(sample, last);
+  const where = `at ${count(state.index.budgets[last])} tokens`;
+  return el("span", { class: `sign ${outcome}`, title: `${sayOutcome(outcome)} ${where}` }, SIGNS[outcome]);
 }
 
 // Samples whose stored text holds the words; null while there are none to look for.
 async function findSamples() {
   const { place } = state;
-  if (!place.find || !place.problem || place.sample !== undefined) return null;
+  if (!place.text || !place.problem || place.sample !== undefined) return null;
   const found = new Set();
   for (const run of [place.run, place.vs].filter((r) => r !== undefined)) {
     const texts = await samplesOf(run, problemOf(run));
     if (texts === null) return null;
     for (const [sample, one] of Object.entries(texts))
-      if (one.text.toLowerCase().includes(place.find.toLowerCase())) found.add(`${run}/${sample}`);
+      if (one.text.toLowerCase().includes(place.text.toLowerCase())) found.add(`${run}/${sample}`);
   }
   return found;
 }

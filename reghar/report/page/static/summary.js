@@ -30,7 +30,7 @@ function summaryView() {
     ),
     figuresTable(),
     el("section", {}, el("h2", {}, "Accuracy by budget"), taskTabs(), curves(), servePanel()),
-    el("section", {}, el("h2", {}, "Problems, largest gap first"), problemList()),
+    el("section", {}, el("h2", {}, `Problems, ${ORDERS[place.sort] || ORDERS.gap}`), problemList()),
   ];
 }
 
@@ -50,8 +50,10 @@ function figuresTable() {
             ? [el("i", { class: `key run${i % 4}` }), `${run.name} · ${name}`]
             : name,
         ),
-        names.map(([measure]) => el("td", {}, figure(measureOf(task.report, measure)))),
-        el("td", {}, `${task.report.problems} × ${task.report.samples}`),
+        names.map(([measure, label]) =>
+          el("td", { "data-label": label }, figure(measureOf(task.report, measure))),
+        ),
+        el("td", { "data-label": "problems × samples" }, `${task.report.problems} × ${task.report.samples}`),
       ),
     ),
   );
@@ -63,7 +65,7 @@ function figuresTable() {
       { class: "scroll" },
       el(
         "table",
-        {},
+        { class: "figures" },
         el(
           "thead",
           {},
@@ -204,6 +206,13 @@ function keeps(sample, only) {
     : outcomeAt(sample, state.index.budgets.length - 1) === only;
 }
 
+const ORDERS = {
+  gap: "largest gap first",
+  overthought: "most overthought first",
+  accuracy: "most accurate first",
+  order: "in the task's order",
+};
+
 const SORTS = {
   gap: (a, b) => b.gap - a.gap,
   overthought: (a, b) => lostCount(b) - lostCount(a),
@@ -212,24 +221,19 @@ const SORTS = {
   order: (a, b) => a.at - b.at,
 };
 
-function problemsInView() {
+// In the order of the list, those that pass its filter; and the one that is open, filtered out or not.
+function problemsInView(opened) {
   return state.index.runs[state.place.run].tasks[state.place.task].problems
-    .filter(matches)
+    .filter((problem) => matches(problem) || problem.id === opened)
     .sort(SORTS[state.place.sort] || SORTS.gap);
 }
 
-function filterBar(where) {
+// A search field that writes into `key` of the place, and the filter by outcome.
+function filterBar(where, key) {
   return el(
     "div",
     { class: "filters" },
-    el("input", {
-      id: "find",
-      type: "search",
-      placeholder: where,
-      "aria-label": where,
-      value: state.place.find || "",
-      input: (event) => findSoon(event.target.value),
-    }),
+    searchField(where, key),
     el(
       "select",
       { id: "only", "aria-label": "show only", change: (event) => step({ only: event.target.value }) },
@@ -243,9 +247,18 @@ function filterBar(where) {
 }
 
 let findTimer = 0;
-function findSoon(text) {
-  clearTimeout(findTimer);
-  findTimer = setTimeout(() => step({ find: text }), 180);
+function searchField(where, key) {
+  return el("input", {
+    id: key,
+    type: "search",
+    placeholder: where,
+    "aria-label": where,
+    value: state.place[key] || "",
+    input: (event) => {
+      clearTimeout(findTimer);
+      findTimer = setTimeout(() => step({ [key]: event.target.value }), 180);
+    },
+  });
 }
 
 const MOST_ROWS = 400;
@@ -264,7 +277,7 @@ function problemList() {
     const lost = lostCount(p);
     return el(
       "tr",
-      { class: "row", "data-row": i },
+      { class: "row", "data-row": i, "data-name": p.id },
       el(
         "th",
         { scope: "row" },
@@ -275,10 +288,10 @@ function problemList() {
           el("span", { class: "question" }, visible(clip(p.question, 140))),
         ),
       ),
-      el("td", {}, count(p.gap)),
-      el("td", {}, strip(p)),
-      el("td", {}, percent(accuracyAt(p, index.budgets.length - 1), 0)),
-      el("td", {}, lost ? `${lost} of ${p.samples.length}` : "–"),
+      el("td", { "data-label": "gap" }, count(p.gap)),
+      el("td", { "data-label": "by budget" }, strip(p)),
+      el("td", { "data-label": "at the end" }, percent(accuracyAt(p, index.budgets.length - 1), 0)),
+      el("td", { "data-label": "overthought" }, lost ? `${lost} of ${p.samples.length}` : "–"),
     );
   });
   return [
@@ -296,7 +309,7 @@ function problemList() {
           ),
         )
       : null,
-    filterBar("search in questions, ids, golds"),
+    filterBar("search in questions, ids, golds", "find"),
     el(
       "div",
       { class: "scroll" },

@@ -15,14 +15,7 @@ async function traceView() {
     el(
       "div",
       { class: "filters" },
-      el("input", {
-        id: "find",
-        type: "search",
-        placeholder: "search in this trace",
-        "aria-label": "search in this trace",
-        value: place.find || "",
-        input: (event) => findSoon(event.target.value),
-      }),
+      searchField("search in this trace", "text"),
       el("span", { id: "hits", class: "hint" }),
     ),
     el("div", { class: columns.length > 1 ? "columns" : "" }, panes),
@@ -213,7 +206,7 @@ function traceText(one, at) {
 
 // Part of the text as nodes: formulas rendered, or the words searched for marked.
 function piece(text, one, from) {
-  const words = state.place.find;
+  const words = state.place.text;
   if (words) return marked(text, words);
   if (state.raw) return [document.createTextNode(visible(text))];
   const end = one.thinkingEnd === null ? -1 : one.thinkingEnd - from;
