@@ -5,7 +5,7 @@
 30 problems x 32 samples x 32 budgets: along a trace the forced answer settles on one of a few values
 of its problem (the gold in several spellings, near misses, a number, an unfinished box). math-verify
 is called as a user would, `verify(parse(gold), parse(answer))`, in one process; ours goes through the
-worker pool, from text to verdict. Answers on which math-verify errs by SPEC 6 are listed at the end.
+worker pool, from text to verdict. Answers on which math-verify errs are listed at the end.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Run:
 
     @cached_property
     def traces(self) -> pd.DataFrame:
-        """A row a trace: key `task, problem, sample`; text and lengths (tokens); efficiency (SPEC 9).
+        """A row a trace: key `task, problem, sample`; text, lengths (tokens), efficiency.
 
         The columns of `docs/page.md`: those of `traces/`, and `first_correct`, `settled`, `flips`,
         `overthought`, `wasted_tokens`, `outcome_efficiency`, NaN where they do not exist.

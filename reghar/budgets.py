@@ -39,12 +39,12 @@ def parse_budgets(spec: str, max_tokens: int | None = None) -> tuple[int, ...]:
 
 
 def exponential(n: int, low: int = L_MIN, high: int = L_MAX) -> tuple[int, ...]:
-    """0, L_i = low (high / low)^((i - 1) / n) for i = 1..n rounded to tokens, and `high` (SPEC 10)."""
+    """0, L_i = low (high / low)^((i - 1) / n) for i = 1..n rounded to tokens, and `high`."""
     return (0, *(round(low * (high / low) ** (i / n)) for i in range(n)), high)
 
 
 def linear(n: int, low: int = L_MIN, high: int = L_MAX) -> tuple[int, ...]:
-    """0, L_i = low + (high - low) (i - 1) / n for i = 1..n rounded to tokens, and `high` (SPEC 10)."""
+    """0, L_i = low + (high - low) (i - 1) / n for i = 1..n rounded to tokens, and `high`."""
     return (0, *(round(low + (high - low) * i / n) for i in range(n)), high)
 
 

@@ -1,6 +1,6 @@
 """Every setting that can change a number, and the digest that decides what may be compared.
 
-Not in it, on purpose: the model, the seed, the engine and the machine (SPEC 1).
+Not in it, on purpose: the model, the seed, the engine and the machine (definitions: Protocol).
 """
 
 from __future__ import annotations

@@ -387,7 +387,7 @@ def test_a_lost_trace_takes_those_that_continue_it_along(
 def test_the_gate_on_control_is_on_the_method_asked_for(
     flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of `force` it would be 100% whatever the model does (SPEC 5)."""
+    """Of `force` it would be 100% whatever the model does (definitions: s1's measures)."""
     run, other, brief = tmp_path / "run", tmp_path / "other", tmp_path / "brief"
     command = [*flags, "--control", "tokens", "--settings", "16,32"]
     assert main([*command, "--out", str(run)]) == 0

@@ -55,7 +55,7 @@ class Sampled:
         return self._measured[budget]
 
     def _with_own_control(self, side: MeasuredSide) -> MeasuredSide:
-        """Control is that of the method asked for; that of `force` is 100% by construction (SPEC 5)."""
+        """Control is that of the method asked for (definitions: s1's measures)."""
         return replace(side, tasks=tuple(self._controlled(task) for task in side.tasks))
 
     def _controlled(self, task: TaskMeasures) -> TaskMeasures:

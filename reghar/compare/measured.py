@@ -16,7 +16,7 @@ from reghar.store.outcomes import TaskOutcomes
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
-    """How intervals and p-values are made (SPEC 7). The same for all sides: differences are paired."""
+    """How intervals and p-values are made (definitions: Statistics), the same for all sides."""
 
     interval: IntervalKind = "problems"
     replicates: int = REPLICATES

@@ -180,7 +180,7 @@ def _change(cell: Cell | None) -> str:
         return "–"
     if cell.change is not None:
         return f"{100 * cell.change:+.1f}%".replace("-", "−")
-    # Without a baseline above 0 a share means nothing: only the absolute change (SPEC 3).
+    # Without a baseline above 0 a share means nothing: only the absolute change (definitions: REG).
     return "–" if cell.difference is None else f"{signed(cell.difference.value, cell.unit)} tokens"
 
 

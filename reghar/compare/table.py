@@ -122,7 +122,7 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
     for name in SHOWN:
         value = ours[name].value if name in ours else None
         base = theirs[name].value if name in theirs else None
-        # The area between a curve and its frontier is another measure on another grid (SPEC 3).
+        # The area between a curve and its frontier is another measure on another grid (definitions: REG).
         judged = against and (name != "reg" or same_grid(side.of(of), baseline.of(of)))
         yield Cell(
             task=task,
@@ -139,7 +139,7 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
 def relative_change(value: float | None, base: float | None) -> float | None:
     """Against the baseline, as a fraction of it; for the average row give the averages (REG table 1).
 
-    None where a figure is missing or the baseline is not above 0 (SPEC 3).
+    None where a figure is missing or the baseline is not above 0 (definitions: REG).
     """
     return None if value is None or base is None else change(value, base).relative
 

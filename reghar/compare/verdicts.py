@@ -88,7 +88,7 @@ def judge(gates: Sequence[Gate], candidate: Source, baseline: Source | None) -> 
 
 
 def decide(evidence: Sequence[Evidence]) -> list[Verdict]:
-    """All gates judged together: their p-values are corrected by Holm's method (SPEC 7)."""
+    """All gates judged together: their p-values are corrected by Holm's method (definitions: Statistics)."""
     adjusted = holm([one.difference.p_value for one in evidence])
     return [
         Verdict(evidence=one, p_value=p_value, gates=len(evidence))

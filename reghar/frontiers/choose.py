@@ -1,4 +1,4 @@
-"""Which frontier a run is measured against, and what keeps a task from being compared with it (SPEC 3, 4).
+"""Which frontier a run is measured against, and what keeps a task from it (definitions: REG; Frontiers).
 
 It needs no results: a run asks before its engine loads, so that a bad `--frontier` costs nothing.
 """
@@ -123,7 +123,7 @@ def _obstacle(
 
 
 def _refuse_outside(frontier: Frontier, task: str, budgets: Sequence[int]) -> None:
-    """Nothing is extrapolated, whoever chose the frontier (SPEC 3)."""
+    """Nothing is extrapolated, whoever chose the frontier (definitions: REG)."""
     known = frontier.tasks[task].budgets
     if budgets[0] < known[0] or budgets[-1] > known[-1]:
         raise InputError(
@@ -152,7 +152,7 @@ PUBLISHED = {"probe.name": "reo-rl", "sampling.temperature": 0.6, "sampling.top_
 """What the paper does say about its frontiers (REG section 4.1, appendices E and F)."""
 
 UNPUBLISHED = ("how the probes are sampled", "the grader and its rules", "the prompt")
-"""What its authors did not publish (SPEC 4)."""
+"""What its authors did not publish (definitions: Frontiers)."""
 
 
 def _departures(protocol: Mapping[str, Any]) -> list[str]:

@@ -91,7 +91,7 @@ class Response:
 
 
 def answer_seed(seed: int, budget: int) -> int:
-    """Seed of a probe, from its trace's seed and the budget (SPEC 2)."""
+    """Seed of a probe, from its trace's seed and the budget (definitions: The curve)."""
     return derive_seed(seed, budget)
 
 

@@ -119,7 +119,7 @@ class Schedule:
         return self._done(job, response, trace, answers, is_new=True)
 
     def sendable(self, ids: Sequence[int]) -> list[int]:
-        """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit (SPEC 11)."""
+        """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit."""
         return [i for i in ids if i < self.model.vocabulary_size]
 
     def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:

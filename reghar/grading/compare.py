@@ -1,6 +1,6 @@
 """Equality of two answers, structure first.
 
-Rules beyond SPEC 6, each of which somebody could see otherwise:
+Rules beyond those of docs/definitions.md, each of which somebody could see otherwise:
 - A list without brackets has no order: `1,-2` is `-2,1`. Tuples and intervals have one. A list without
   brackets answers a tuple in the tuple's order. A set in braces is never a tuple or an interval.
 - An item that is given twice counts once, unless the gold has it twice.

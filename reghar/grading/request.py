@@ -11,7 +11,7 @@ GRADER_VERSION = "2"
 """Part of the protocol: raised whenever a verdict may change."""
 
 DEFAULT_TOLERANCE = 1e-4
-"""Relative difference up to which a rounded number is taken as equal (SPEC 6)."""
+"""Relative difference up to which a rounded number is taken as equal (definitions: Grading)."""
 
 MAX_CHARACTERS = 4096
 """Longest answer that is parsed; the longest gold of the eight tasks has 210 characters."""

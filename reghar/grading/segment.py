@@ -1,4 +1,4 @@
-"""Which text is graded: the answer segment of a forced or a natural answer (SPEC 6).
+"""Which text is graded: the answer segment of a forced or a natural answer (definitions: Grading).
 
 Nothing of a trace is ever graded beside its answer: an earlier box cannot make a later one right.
 """

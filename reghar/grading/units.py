@@ -1,7 +1,8 @@
 """Units, currencies, percent and degree signs: what may stand beside a number without changing it.
 
-SPEC 6: one that only one side has is ignored. Where both sides have one, they must be the same unit
-(in any of its spellings). A word that changes the number (`or`, `not`, `dozen`, ...) is never a unit.
+One that only one side has is ignored (definitions: Grading). Where both sides have one, they must be
+the same unit (in any of its spellings). A word that changes the number (`or`, `not`, `dozen`, ...) is
+never a unit.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class TaskFigures:
 def run_figures(run: StoredRun) -> dict[str, TaskFigures]:
     """Every task's figures, against the frontier and with the interval that the run was started with.
 
-    Raises `InputError` for an incomplete run (SPEC 2).
+    Raises `InputError` for an incomplete run (definitions: The curve).
     """
     kind: IntervalKind = run.manifest.get("interval", "problems")
     reference = choose_reference(run.manifest.get("frontier", "auto"), model=run.model, protocol=run.protocol)

@@ -152,7 +152,7 @@ class Difference:
     """Two-sided, 0..1, from the same replicates as the interval: below 0.05 where that excludes 0."""
     standard_error: float
     detectable: float
-    """Smallest true difference found with 80% power at 5%: 2.80 standard errors (SPEC 7)."""
+    """Smallest true difference found with 80% power at 5%: 2.80 standard errors (definitions: Statistics)."""
 
 
 def paired_difference(value: float, replicates: Array, expansion: Expansion) -> Difference:

@@ -1,4 +1,4 @@
-"""The methods of test-time control that a run evaluated, as arrays: each method's set A (SPEC 5)."""
+"""The control methods that a run evaluated: each one's set A as arrays (definitions: s1's measures)."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def own_control(
 ) -> tuple[Measure, Array | None] | None:
     """Control of the method that the runs asked for, all their samples together, and its replicates (R,).
 
-    None for `force`, whose Control is 100% by construction (SPEC 5), and where no setting has a bound.
+    None for `force`, whose Control is 100% by construction, and where no setting has a bound.
     """
     for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
         method = pooled(methods)
@@ -235,7 +235,7 @@ class Draw:
     replicates: int
 
     def of(self, values: Array, stored: NDArray[np.bool_]) -> tuple[Array, Expansion] | None:
-        """Replicated means (R, K) of values (P, n, K); None where there can be no interval (SPEC 7)."""
+        """Replicated means (R, K) of values (P, n, K); None where there can be no interval."""
         if self.kind == "samples":
             problems, samples = stored.shape
             if samples < 2 or not stored.all():

@@ -38,7 +38,7 @@ def problem_means(values: NDArray[np.float64], stored: NDArray[np.bool_]) -> NDA
     """Mean over each problem's stored samples: values (P, n, ...) and stored (P, n) to (P', ...).
 
     P' counts the problems with at least one stored sample; the others are left out. The divisor is
-    what is stored, never a configured number of samples (SPEC 2).
+    what is stored, never a configured number of samples (definitions: The curve).
     """
     some = stored.any(axis=1)
     values, stored = values[some], stored[some]
@@ -49,7 +49,7 @@ def problem_means(values: NDArray[np.float64], stored: NDArray[np.bool_]) -> NDA
 
 
 def curve_of(outcomes: TaskOutcomes, *, partial: bool = False) -> Curve:
-    """J(L): mean over problems of the mean over samples of correct answers (SPEC 2).
+    """J(L): mean over problems of the mean over samples of correct answers (definitions: The curve).
 
     `partial` accepts an incomplete run and uses the traces that are stored with all their outcomes,
     for reports that mark it. Raises InputError for an incomplete run otherwise, and where nothing

@@ -1,4 +1,4 @@
-"""How efficiently each trace reached its answer, from the probes alone (SPEC 9).
+"""How efficiently each trace reached its answer (definitions: Efficiency of single traces).
 
 A trace is right or wrong at every budget of the grid; "the end" is the grid's last budget. Figures
 that do not exist are NaN. Length |y| is in response tokens, or in those that the budgets count.

@@ -152,7 +152,7 @@ def figures_of(columns: Columns, means: Array, reference: Reference | None) -> d
 
 
 def _control_figures(columns: Columns, means: Array) -> dict[str, Array]:
-    """s1's metrics of `force`: setting L allows at most L thinking tokens (SPEC 5).
+    """s1's metrics of `force`: setting L allows at most L thinking tokens (definitions: s1's measures).
 
     t_a is the mean over problems and samples of min(thinking tokens, L); f_a is J(L) in percent.
     """

@@ -16,7 +16,7 @@ from reghar.errors import InputError
 Array = NDArray[np.float64]
 
 SHORT = 1024
-"""Budgets up to here are reported on their own, tokens (SPEC 3)."""
+"""Budgets up to here are reported on their own, tokens (definitions: REG)."""
 ROUNDING = 1e-12
 """Means of the same answers differ by less than this in another order of problems: not a rise or a fall."""
 LEVELS = (25, 50, 75, 90)
@@ -75,7 +75,7 @@ def area_up_to(budgets: ArrayLike, values: ArrayLike, end: int) -> Array | None:
 def frontier_at(budgets: ArrayLike, frontier_budgets: ArrayLike, frontier_accuracy: ArrayLike) -> Array:
     """The frontier's accuracy at `budgets` (B,), linearly interpolated between its own.
 
-    Raises InputError for a budget outside the frontier's: nothing is extrapolated (SPEC 3).
+    Raises InputError for a budget outside the frontier's: nothing is extrapolated (definitions: REG).
     """
     x, known = _floats(budgets), _floats(frontier_budgets)
     if x[-1] > known[-1]:

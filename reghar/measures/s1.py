@@ -57,7 +57,7 @@ def within(used: ArrayLike, minimum: ArrayLike, maximum: ArrayLike) -> NDArray[n
 
 
 def scaling(used: ArrayLike, accuracy: ArrayLike) -> Scaling:
-    """Mean over pairs of settings of (f_b - f_a) / (log2 t_b - log2 t_a) (s1 section 3.2, SPEC 5).
+    """Mean over pairs of settings of (f_b - f_a) / (log2 t_b - log2 t_a) (s1 section 3.2).
 
     `used` (..., A) in thinking tokens, `accuracy` (..., A) in percent. s1 prints the denominator as
     b - a; its table 3 comes out only with log2. Beside it the same mean in plain tokens, per 1,000.

@@ -1,4 +1,4 @@
-"""Scaling without new generation: rejection sampling and majority vote over stored traces (SPEC 8).
+"""Rejection sampling and majority vote over stored traces (definitions: Scaling from stored samples).
 
 Sequential scaling (a larger budget) and parallel scaling (more samples) come out on one axis:
 tokens spent per problem.
@@ -44,7 +44,7 @@ class Rejection:
 
 
 def rejection(length: NDArray[np.int64], correct: Array, limits: Sequence[int]) -> Rejection:
-    """Rejection sampling on stored traces (s1 section 5.2, SPEC 8).
+    """Rejection sampling on stored traces (s1 section 5.2).
 
     `length`, shape (P, n): tokens |y|; `correct`, shape (P, n): the whole trace's own answer, 0 or 1.
     A trace that was cut at `max_tokens` has `max_tokens` tokens: a limit from there on accepts it, as
@@ -96,7 +96,7 @@ def majority(
     seed: int = 0,
     task: str = "",
 ) -> Majority:
-    """The vote of k of n samples, averaged over the ways to choose them (SPEC 8).
+    """The vote of k of n samples, averaged over the ways to choose them.
 
     `groups`, shape (P, n, B): the group of equal answers that each sample's answer belongs to, `RIGHT`
     for the correct ones, `ABSTAINS` where there is none. The largest group wins; groups that tie share

@@ -1,4 +1,4 @@
-"""Every trace of a run in one row: how long it was, how it ended, how efficiently it got there (SPEC 9)."""
+"""A row per trace: its length, its end, its efficiency (definitions: Efficiency of single traces)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which stored answers are the same answer: what a majority vote counts (SPEC 8).
+"""Which stored answers a majority vote counts as one (definitions: Scaling from stored samples).
 
 Answers are compared by the grader's own rules, in its worker processes: what a model wrote is hostile.
 """

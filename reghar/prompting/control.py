@@ -1,8 +1,9 @@
-"""Methods of test-time control: what is asked of a model so that it thinks more or less (SPEC 8).
+"""What is asked of a model so that it thinks more or less (definitions: Test-time control).
 
-Each setting of a method is one evaluation in s1's set A (SPEC 5). The plain evaluation, without any
-request, belongs to every run: it is the setting whose name is empty, and budget forcing (`force`)
-is read off its curve. The strings are interfaces of published models, quoted letter for letter.
+Each setting of a method is one evaluation in s1's set A (definitions: s1's measures). The plain
+evaluation, without any request, belongs to every run: it is the setting whose name is empty, and budget
+forcing (`force`) is read off its curve. The strings are interfaces of published models, quoted letter
+for letter.
 """
 
 from __future__ import annotations

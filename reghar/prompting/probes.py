@@ -1,4 +1,4 @@
-r"""Probes: the text appended after a truncated trace to force an answer (SPEC 2).
+r"""Probes: the text appended after a truncated trace to force an answer (definitions: The curve).
 
 A probe's text may hold `{close_thinking}`: the model's closing delimiter is put there if the
 thinking block is still open at the cut, and nothing otherwise, so it is never closed twice.

@@ -44,7 +44,7 @@ def build_report(
     """The report of a run against a frontier: `auto`, `none`, a name or a path.
 
     `seed` and `replicates` belong to the bootstrap. Raises InputError where a named frontier cannot
-    be compared with the run (SPEC 3), or where nothing is stored.
+    be compared with the run (definitions: REG), or where nothing is stored.
     """
     reference = choose_reference(frontier, model=run.model, protocol=run.protocol)
     outcomes = {task: run.outcomes(task) for task in run.tasks}

@@ -1,4 +1,4 @@
-"""Test-time control in a report: every method's settings, and s1's measures of them (SPEC 5, 8)."""
+"""Test-time control in a report: every method's settings and measures (definitions: s1's measures)."""
 
 from __future__ import annotations
 

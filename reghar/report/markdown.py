@@ -61,7 +61,7 @@ EFFICIENCY = (
 """Fields of `EfficiencyRecord`, with their labels and units."""
 
 REACH = ("25", "50", "75", "90")
-"""Percent of the frontier's top accuracy (SPEC 3)."""
+"""Percent of the frontier's top accuracy (definitions: REG)."""
 
 
 def _head(report: Report) -> Iterator[str]:
@@ -160,7 +160,7 @@ def _measures(report: Report) -> Iterator[str]:
 
 
 def _efficiency(report: Report) -> Iterator[str]:
-    """Per-trace efficiency (SPEC 9): a row a figure, a column a task."""
+    """Per-trace efficiency (definitions: Efficiency of single traces): a row a figure, a column a task."""
     tasks = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
     if not tasks:
         return

@@ -28,7 +28,7 @@ class _Record(BaseModel):
 
 
 class MeasureRecord(_Record):
-    """One figure with its direction and its bootstrap interval (SPEC 7)."""
+    """One figure with its direction and its bootstrap interval (definitions: Statistics)."""
 
     name: str
     value: float | None
@@ -43,7 +43,7 @@ class MeasureRecord(_Record):
 
 
 class CurveRecord(_Record):
-    """Accuracy by budget (SPEC 2), B points."""
+    """Accuracy by budget (definitions: The curve), B points."""
 
     budgets: Budgets
     """Tokens, strictly increasing."""
@@ -67,7 +67,7 @@ class FrontierCurveRecord(_Record):
 
     accuracy: tuple[Fraction, ...]
     interpolated: bool
-    """True where a budget of the run is none of the frontier's (SPEC 3)."""
+    """True where a budget of the run is none of the frontier's (definitions: REG)."""
 
 
 class GraderFailures(_Record):
@@ -80,7 +80,7 @@ class GraderFailures(_Record):
 
 
 class SettingRecord(_Record):
-    """One setting of a control method (SPEC 5)."""
+    """One setting of a control method (definitions: s1's measures)."""
 
     name: str
     minimum: Count | None
@@ -110,7 +110,7 @@ class SettingRecord(_Record):
 
 
 class MethodRecord(_Record):
-    """One method of test-time control on one task (SPEC 5, 8)."""
+    """One method of test-time control on one task (definitions: s1's measures; Test-time control)."""
 
     method: str
     """`force`, `tokens`, ...; each string of `wait` is one; ` + force` with budget forcing on top."""
@@ -129,7 +129,7 @@ class MethodRecord(_Record):
 
 
 class EfficiencyRecord(_Record):
-    """Per-trace efficiency (SPEC 9), each figure the mean over the traces that have it; null if none has."""
+    """Per-trace efficiency (definitions: Efficiency of single traces), means over the traces that have it."""
 
     first_correct: float | None
     """First budget with a correct answer, tokens."""
@@ -159,7 +159,7 @@ class TaskReport(_Record):
     frontier: FrontierCurveRecord | None
     """null where the task has no REG; `notes` say why."""
     outcomes: dict[str, tuple[Count, ...]]
-    """Answers by outcome (SPEC 6) and budget: every outcome's name to B counts, `missing` among them."""
+    """Answers by outcome (definitions: Grading) by budget: its name to B counts, `missing` among them."""
     full_outcomes: dict[str, Count]
     """Whole traces by the outcome of their own answer at `max_tokens`."""
     grader_failures: GraderFailures
@@ -200,7 +200,7 @@ class Average(_Record):
 
 
 class Interval(_Record):
-    """How every `low` and `high` was made (SPEC 7)."""
+    """How every `low` and `high` was made (definitions: Statistics)."""
 
     kind: Literal["problems", "samples"]
     """What was drawn with replacement: whole problems, or samples within fixed problems."""

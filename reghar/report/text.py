@@ -1,6 +1,6 @@
 """Text from outside (models, tasks, files) made safe to show, and figures made readable.
 
-SPEC 6: nothing that a model or a file name writes may reach a report unescaped.
+Nothing that a model or a file name writes may reach a report unescaped (definitions: Grading).
 """
 
 from __future__ import annotations

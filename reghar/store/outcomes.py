@@ -52,8 +52,10 @@ class TaskOutcomes:
 
     @property
     def forced_settings(self) -> tuple[int, ...]:
-        """The budgets that are s1's settings of `force` (SPEC 5): those named, else the grid's powers of
-        two from 256 on."""
+        """The settings of `force`: the budgets named, else the grid's powers of two from 256 on.
+
+        They are s1's set A of this method (definitions: s1's measures).
+        """
         if self.settings is not None:
             return self.settings
         grid = (int(budget) for budget in self.budgets)
@@ -66,7 +68,7 @@ class TaskOutcomes:
 
     @property
     def complete(self) -> bool:
-        """True when every planned (problem, sample, budget) has an outcome (SPEC 2: else refuse)."""
+        """True when every planned (problem, sample, budget) has an outcome (definitions: The curve)."""
         return not ((self.outcome == MISSING).any() or (self.full == MISSING).any())
 
     @property

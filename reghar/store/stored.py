@@ -302,6 +302,6 @@ def _shared(
     counted: NDArray[np.int64],
     budgets: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Budgets that a finished trace never passed share its own answer (SPEC 2)."""
+    """Budgets that a finished trace never passed share its own answer (definitions: The curve)."""
     shares = finished[:, :, None] & (counted[:, :, None] <= budgets) & (by_budget == MISSING)
     return np.where(shares, full[:, :, None], by_budget)

@@ -1,4 +1,4 @@
-"""Where in a trace's text its tokens end: the text is stored whole, cuts are counted in tokens (SPEC 2)."""
+"""Where in a trace's text its tokens end: cuts are counted in tokens (definitions: The curve)."""
 
 from __future__ import annotations
 
