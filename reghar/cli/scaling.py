@@ -1,4 +1,4 @@
-"""`reghar scaling`: s1's measures of a table, or rejection sampling and majority vote from stored traces."""
+"""`reghar scaling`: s1's measures of a table, or what more tokens buy, from stored traces."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from typing import Any
 from reghar.cli.options import names
 from reghar.errors import InputError
 
+PARALLEL = {
+    "majority": "majority vote of k samples",
+    "weighted": "vote of k samples weighted by score",
+    "best": "the best of k samples by score",
+    "pass": "pass@k: one of k samples is right",
+}
+"""Ways to make one answer of k samples, as the result names them, and their titles."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
     parser = subparsers.add_parser(
         "scaling",
-        help="Control, Scaling and Performance of a table; rejection sampling and majority vote of a run",
+        help="Control, Scaling and Performance of a table; votes, best-of-N, pass@k of a run",
         description="Test-time scaling without an engine: s1's measures of anyone's table of settings "
-        "(--csv), or rejection sampling and majority vote over the stored traces of a complete run.",
+        "(--csv), or from the stored traces of a complete run rejection sampling, majority and weighted "
+        "votes, best-of-N and pass@k.",
     )
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="folder of a complete run")
     parser.add_argument(
@@ -36,6 +45,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--majority", metavar="K,...", help="majority vote over K samples at every budget")
     parser.add_argument(
+        "--pass", dest="passes", metavar="K,...", help="the chance that one of K samples is right (pass@K)"
+    )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        metavar="FILE",
+        help="a verifier's scores, JSON lines with task, problem, sample, budget or null, and score (0 to 1, "
+        "or a list, one per step): weighted votes and best of K samples, K as --majority or powers of two",
+    )
+    parser.add_argument(
+        "--steps",
+        choices=("min", "mean", "prod", "last"),
+        default="min",
+        help="what a list of scores counts as (default: min)",
+    )
+    parser.add_argument(
         "--seed", type=int, default=0, help="of the subsets of samples and of the intervals (default 0)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -51,28 +76,38 @@ def handle(arguments: argparse.Namespace) -> int:
         raise InputError("give either --csv FILE or a RUN with --rejection or --majority")
     if arguments.csv is not None:
         return _table(arguments)
-    if arguments.rejection is None and arguments.majority is None:
-        raise InputError("say what to do with the run: --rejection 512,1024,... or --majority 1,2,4,...")
-    limits = None if arguments.rejection is None else _integers(arguments.rejection, "--rejection", 0)
-    votes = None if arguments.majority is None else _integers(arguments.majority, "--majority", 1)
-    from reghar.measures.scaling_of_run import stored_scaling
+    asked = (arguments.rejection, arguments.majority, arguments.passes, arguments.scores)
+    if all(one is None for one in asked):
+        raise InputError(
+            "say what to do with the run: --rejection 512,1024,..., --majority 1,2,4,..., --pass 1,2,4,... "
+            "or --scores FILE"
+        )
+    limits = _integers(arguments.rejection, "--rejection", 0)
+    votes = _integers(arguments.majority, "--majority", 1)
+    passes = _integers(arguments.passes, "--pass", 1)
+    from reghar.measures.sample_scores import read_scores
+    from reghar.measures.scaling_of_run import Spending, stored_scaling
     from reghar.store import load_run
 
     run = load_run(arguments.run)
-    result = stored_scaling(run, limits=limits, votes=votes, seed=arguments.seed)
+    scores = None if arguments.scores is None else read_scores(arguments.scores, run, arguments.steps)
+    spending = Spending(limits=limits, votes=votes, passes=passes, scores=scores)
+    result = stored_scaling(run, spending, seed=arguments.seed)
     if arguments.json:
         sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
     else:
         _print_run(result)
     if arguments.figures:
-        from reghar.report.figures.scaling import write_scaling_figure
+        from reghar.report.figures.scaling import write_scaling_figures
 
-        for file in write_scaling_figure(result, run.path):
+        for file in write_scaling_figures(result, run.path):
             sys.stderr.write(f"{file}\n")
     return 0
 
 
-def _integers(text: str, flag: str, least: int) -> list[int]:
+def _integers(text: str | None, flag: str, least: int) -> list[int] | None:
+    if text is None:
+        return None
     numbers = []
     for entry in names(text):
         if not entry.isascii() or not entry.isdigit() or int(entry) < least:
@@ -89,8 +124,11 @@ def _table(arguments: argparse.Namespace) -> int:
     from reghar.measures.csv_input import read_settings
     from reghar.measures.s1 import measure_settings
 
-    if arguments.rejection or arguments.majority or arguments.figures:
-        raise InputError("--rejection, --majority and --figures need a RUN: a table holds no traces")
+    of_run = (arguments.rejection, arguments.majority, arguments.passes, arguments.scores)
+    if any(of_run) or arguments.figures:
+        raise InputError(
+            "--rejection, --majority, --pass, --scores and --figures need a RUN: a table holds no traces"
+        )
     measures = measure_settings(read_settings(arguments.csv))
     if arguments.json:
         sys.stdout.write(json.dumps(asdict(measures), indent=1, allow_nan=False) + "\n")
@@ -118,8 +156,9 @@ def _print_run(result: dict[str, Any]) -> None:
     for task, one in result["tasks"].items():
         if "rejection" in one:
             _print_rejection(task, one["rejection"])
-        if "majority" in one:
-            _print_majority(task, one["majority"])
+        for name, title in PARALLEL.items():
+            if name in one:
+                _print_samples(f"{task}: {title}", one[name])
         for note in one["notes"]:
             sys.stdout.write(f"note: {printable(note)}\n")
 
@@ -132,13 +171,13 @@ def _print_rejection(task: str, rows: list[dict[str, Any]]) -> None:
     _print(f"{task}: rejection sampling", ("tokens at most", "accuracy", "coverage", "tries"), cells)
 
 
-def _print_majority(task: str, rows: list[dict[str, Any]]) -> None:
+def _print_samples(title: str, rows: list[dict[str, Any]]) -> None:
     votes = sorted({row["samples"] for row in rows})
     cells = [
         (f"{budget:,}", *(f"{100 * row['accuracy']:.1f}%" for row in rows if row["budget"] == budget))
         for budget in sorted({row["budget"] for row in rows})
     ]
-    _print(f"{task}: majority vote of k samples", ("budget", *(f"k = {k}" for k in votes)), cells)
+    _print(title, ("budget", *(f"k = {k}" for k in votes)), cells)
 
 
 def _print(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -95,6 +95,7 @@ def majority(
     *,
     seed: int = 0,
     task: str = "",
+    weights: Array | None = None,
 ) -> Majority:
     """The vote of k of n samples, averaged over the ways to choose them.
 
@@ -103,8 +104,17 @@ def majority(
     the credit, so the vote is worth 1/t where the right one is among t of them, and 0 where nobody
     votes. Exact for k = 1 and k = n, else the mean over `SUBSETS` subsets, whose draw depends on
     (seed, task, n, k) alone. `length`, shape (P, n), tokens. Raises InputError for a k outside 1..n.
+
+    `weights`, shape (P, n, B), 0..1: the group with the largest sum of weights wins, of equal sums the
+    larger group; so equal weights give the plain vote. They are rounded to steps of 2**-40 for up to 63
+    samples (a quarter of that fineness each time n doubles), in which sums are exact.
     """
     problems, samples, _ = groups.shape
+    # A whole number per ballot: sums of weights decide, counts where they are equal. All sums stay below
+    # 2**53, so that neither their order nor the machine can make or break a tie.
+    ballots = np.ones(groups.shape)
+    if weights is not None:
+        ballots += np.rint(weights * 2.0 ** (52 - 2 * samples.bit_length())) * (samples + 1)
     for k in votes:
         if not 1 <= k <= samples:
             raise InputError(
@@ -112,7 +122,7 @@ def majority(
                 f"choose 1 to {samples}"
             )
     drawn = [_subsets(samples, k, derive_seed(seed, task, samples, k)) for k in votes]
-    credit = np.stack([_credits(groups[p], drawn) for p in range(problems)])
+    credit = np.stack([_credits(groups[p], ballots[p], drawn) for p in range(problems)])
     spent = np.minimum(length[:, :, None], budgets).mean(axis=(0, 1))
     return Majority(
         votes=tuple(votes),
@@ -133,17 +143,17 @@ def _subsets(samples: int, k: int, seed: int) -> Array:
     return (order < k).astype(np.float64)
 
 
-def _credits(groups: NDArray[np.int64], subsets: Sequence[Array]) -> Array:
-    """Shape (K, B): the mean credit of one problem's groups, shape (n, B)."""
+def _credits(groups: NDArray[np.int64], ballots: Array, subsets: Sequence[Array]) -> Array:
+    """Shape (K, B): the mean credit of one problem's groups and ballots, shape (n, B) each."""
     credit = np.zeros((len(subsets), groups.shape[1]))
-    for budget, column in enumerate(groups.T):
+    for budget, (column, worth) in enumerate(zip(groups.T, ballots.T, strict=True)):
         present = np.unique(column[column != ABSTAINS])
         if RIGHT not in present:
             continue
-        ballots = (column[:, None] == present).astype(np.float64)
+        given = np.where(column[:, None] == present, worth[:, None], 0.0)
         right = int(np.searchsorted(present, RIGHT))
         for row, chosen in enumerate(subsets):
-            counts = chosen @ ballots
+            counts = chosen @ given
             most = counts.max(axis=1)
             wins = (counts[:, right] == most) & (most > 0)
             ties = (counts == most[:, None]).sum(axis=1)

@@ -1,8 +1,9 @@
-"""Rejection sampling and majority vote of a stored run, with intervals: what `reghar scaling RUN` prints."""
+"""Ways to spend more on a problem, from a stored run, with intervals: what `reghar scaling RUN` prints."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,36 @@ from numpy.typing import NDArray
 from reghar.errors import InputError
 from reghar.grading import GraderPool
 from reghar.measures import bootstrap
-from reghar.measures.scaling import Majority, Rejection, majority, rejection
+from reghar.measures.best_of_n import best_of_n
+from reghar.measures.pass_at_k import pass_at_k
+from reghar.measures.sample_scores import Key, scores_of
+from reghar.measures.scaling import Rejection, majority, rejection
 from reghar.measures.votes import answer_groups
 from reghar.store import StoredRun
 
 Array = NDArray[np.float64]
 
 
-def stored_scaling(
-    run: StoredRun, *, limits: Sequence[int] | None, votes: Sequence[int] | None, seed: int = 0
-) -> dict[str, Any]:
-    """Both ways to spend more on a problem, by task, as plain JSON values; None leaves one out.
+@dataclass(frozen=True, kw_only=True)
+class Spending:
+    """Which ways to spend more on a problem are looked at; None leaves one out."""
+
+    limits: Sequence[int] | None = None
+    """Tokens: rejection sampling until a trace has at most so many."""
+    votes: Sequence[int] | None = None
+    """Samples that a majority vote is taken over; where there are scores, also of weighted votes and
+    best-of-N, for which None means the powers of two up to n."""
+    passes: Sequence[int] | None = None
+    """Samples of which one must be right."""
+    scores: Mapping[Key, float] | None = None
+    """A verifier's, 0..1."""
+
+
+def stored_scaling(run: StoredRun, spending: Spending, *, seed: int = 0) -> dict[str, Any]:
+    """What more tokens per problem buy, by task, as plain JSON values.
 
     Tokens are what the run's budgets count. Intervals are 95% bootstrap intervals over problems.
-    Raises InputError for an incomplete run and for more samples than it has.
+    Raises InputError for an incomplete run, for more samples than it has, and for missing scores.
     """
     if not run.complete:
         raise InputError(
@@ -32,25 +49,71 @@ def stored_scaling(
         )
     result: dict[str, Any] = {"model": run.model, "digest": run.digest, "seed": seed, "tasks": {}}
     with GraderPool() as pool:
-        for task in run.tasks:
-            outcomes = run.outcomes(task)
-            counted = outcomes.counted
-            one: dict[str, Any] = {"notes": []}
-            if limits is not None:
-                one["rejection"] = _rejection_rows(
-                    rejection(counted, outcomes.full_correct, limits), seed, task
-                )
-                cut = int((~outcomes.finished).sum())
-                if cut and max(limits) >= run.protocol["sampling"]["max_tokens"]:
-                    one["notes"].append(
-                        f"{cut} traces were cut at max_tokens: limits from there on accept them as they are"
-                    )
-            if votes is not None:
-                groups = answer_groups(run, task, pool)
-                voted = majority(groups, counted, outcomes.budgets, votes, seed=seed, task=task)
-                one["majority"] = _majority_rows(voted, seed, task)
-            result["tasks"][task] = one
+        result["tasks"] = {task: _task(run, task, spending, pool, seed) for task in run.tasks}
     return result
+
+
+def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed: int) -> dict[str, Any]:
+    outcomes = run.outcomes(task)
+    counted, limits = outcomes.counted, spending.limits
+    one: dict[str, Any] = {"notes": []}
+    if limits is not None:
+        one["rejection"] = _rejection_rows(rejection(counted, outcomes.full_correct, limits), seed, task)
+        cut = int((~outcomes.finished).sum())
+        if cut and max(limits) >= run.protocol["sampling"]["max_tokens"]:
+            one["notes"].append(
+                f"{cut} traces were cut at max_tokens: limits from there on accept them as they are"
+            )
+    spent = np.minimum(counted[:, :, None], outcomes.budgets).mean(axis=(0, 1))
+    if spending.passes is not None:
+        credit = pass_at_k(outcomes.correct, spending.passes, task)
+        one["sequential"] = _rows(
+            (1,), outcomes.budgets, outcomes.correct.mean(axis=1)[:, None], spent, seed, task
+        )
+        one["pass"] = _rows(spending.passes, outcomes.budgets, credit, spent, seed, task)
+    if spending.votes is None and spending.scores is None:
+        return one
+    groups = answer_groups(run, task, pool)
+    if spending.votes is not None:
+        voted = majority(groups, counted, outcomes.budgets, spending.votes, seed=seed, task=task)
+        one["majority"] = _rows(voted.votes, voted.budgets, voted.by_problem, spent, seed, task)
+    if spending.scores is not None and any(key[0] == task for key in spending.scores):
+        one |= _scored(run, task, groups, spending, seed)
+    elif spending.scores is not None:
+        one["notes"].append("the file of scores has none of this task")
+    return one
+
+
+def _scored(
+    run: StoredRun, task: str, groups: NDArray[np.int64], spending: Spending, seed: int
+) -> dict[str, Any]:
+    """Weighted votes and best-of-N at the budgets where every sample has a score."""
+    outcomes = run.outcomes(task)
+    scores = scores_of(run, task, spending.scores or {})
+    known = ~np.isnan(scores).any(axis=(0, 1))
+    if not known.any():
+        raise InputError(
+            f"task {task}: no budget has a score for every sample: score the answers of one whole budget "
+            "(and with budget null those of traces that ended before it)"
+        )
+    budgets = outcomes.budgets[known]
+    spent = np.minimum(outcomes.counted[:, :, None], budgets).mean(axis=(0, 1))
+    samples = groups.shape[1]
+    ks = spending.votes or [1 << power for power in range(samples.bit_length())]
+    voted = majority(
+        groups[:, :, known],
+        outcomes.counted,
+        budgets,
+        ks,
+        seed=seed,
+        task=task,
+        weights=scores[:, :, known],
+    )
+    best = best_of_n(outcomes.correct[:, :, known], scores[:, :, known], ks, task)
+    return {
+        "weighted": _rows(ks, budgets, voted.by_problem, spent, seed, task),
+        "best": _rows(ks, budgets, best, spent, seed, task),
+    }
 
 
 def _rejection_rows(result: Rejection, seed: int, task: str) -> list[dict[str, Any]]:
@@ -71,21 +134,33 @@ def _rejection_rows(result: Rejection, seed: int, task: str) -> list[dict[str, A
     ]
 
 
-def _majority_rows(result: Majority, seed: int, task: str) -> list[dict[str, Any]]:
-    problems = len(result.by_problem)
-    low, high = _intervals(result.by_problem.reshape(problems, -1), seed, task, ratio=False)
+def _rows(
+    samples: Sequence[int],
+    budgets: NDArray[np.int64],
+    by_problem: Array,
+    spent: Array,
+    seed: int,
+    task: str,
+) -> list[dict[str, Any]]:
+    """A row per (k samples, budget) from credits of shape (P, K, B).
+
+    `spent`, shape (B,): mean tokens of one sample.
+    """
+    problems = len(by_problem)
+    accuracy = by_problem.mean(axis=0)
+    low, high = _intervals(by_problem.reshape(problems, -1), seed, task, ratio=False)
     rows = []
-    for i, k in enumerate(result.votes):
-        for j, budget in enumerate(result.budgets):
-            cell = i * len(result.budgets) + j
+    for i, k in enumerate(samples):
+        for j, budget in enumerate(budgets):
+            cell = i * len(budgets) + j
             rows.append(
                 {
                     "samples": k,
                     "budget": int(budget),
-                    "accuracy": float(result.accuracy[i, j]),
+                    "accuracy": float(accuracy[i, j]),
                     "low": None if low is None else _finite(low[cell]),
                     "high": None if high is None else _finite(high[cell]),
-                    "tokens": float(result.tokens[i, j]),
+                    "tokens": float(k * spent[j]),
                 }
             )
     return rows

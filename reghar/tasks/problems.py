@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
+from reghar.tasks.contamination import Statement
 from reghar.tasks.documents import RowError, canonical, text_of
 from reghar.tasks.rows import Row, read_rows
 from reghar.tasks.task import Task
@@ -50,6 +51,19 @@ def documents(task: Task, data_dir: str | Path | None = None) -> list[dict[str, 
     rule = {"kind": answer.kind, "tolerance": answer.tolerance, "fallback": answer.fallback}
     return [
         {**document, "id": problem.id, "gold": list(problem.gold), "choices": list(problem.choices), **rule}
+        for problem, document in _read(task, data_dir)
+    ]
+
+
+def statements(task: Task, data_dir: str | Path | None = None) -> list[Statement]:
+    """What the task's problems say: without choices where the data has a stem, without the instruction."""
+    return [
+        Statement(
+            task=task.name,
+            problem=problem.id,
+            text=str(document.get("stem") or document.get("problem") or problem.question),
+            private=task.private,
+        )
         for problem, document in _read(task, data_dir)
     ]
 

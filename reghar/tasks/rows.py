@@ -6,7 +6,7 @@ import gzip
 import json
 import logging
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -61,6 +61,30 @@ def read_json_lines(path: Path) -> list[Row]:
     return rows
 
 
+def iterate_json_lines(path: Path) -> Iterator[tuple[int, Row]]:
+    """The number and the object of each line, blank ones passed over; a file of any size, plain or gzip.
+
+    Raises InputError, one line, naming the file and the line, where it cannot be read or holds none.
+    """
+    number = 0
+    empty = True
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    empty = False
+                    yield number, _checked(_json(text, path, number), path, number)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} line {number} is not UTF-8: save the file as UTF-8") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is not a whole gzip file ({error}): fetch it again") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    if empty:
+        raise InputError(f"{path} is empty: give one JSON object per line")
+
+
 def _text(path: Path) -> str:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -75,7 +99,7 @@ def _text(path: Path) -> str:
 
 def _json(text: str, path: Path, number: int) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return _DECODER.decode(text)
     except ValueError as error:
         raise InputError(f"{path} line {number} is not JSON ({error}): give one object per line") from error
     except RecursionError as error:
@@ -84,6 +108,9 @@ def _json(text: str, path: Path, number: int) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _checked(row: object, path: Path, number: int) -> Row:

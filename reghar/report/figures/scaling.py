@@ -13,10 +13,52 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def write_scaling_figure(result: dict[str, Any], folder: Path) -> list[Path]:
-    """Draws what `reghar.stored_scaling` found into `scaling.png` and `.svg`; a panel a task."""
-    panels = [(task, partial(scaling, task=one)) for task, one in result["tasks"].items()]
-    return curves.save(panels, folder / "scaling")
+PARALLEL = {"majority": "majority", "weighted": "weighted vote", "best": "best of k", "pass": "pass@k"}
+"""Ways to make one answer of k samples, as the result names them, and their labels."""
+
+
+def write_scaling_figures(result: dict[str, Any], folder: Path) -> list[Path]:
+    """Draws what `reghar.measures.scaling_of_run` found; a panel per task.
+
+    `scaling.png` and `.svg` have votes and rejection sampling, `parallel.png` and `.svg` all ways to use
+    k samples against larger budgets of one, where pass@k was asked for.
+    """
+    tasks = result["tasks"].items()
+    files = []
+    if any("majority" in one or "rejection" in one for _, one in tasks):
+        files += curves.save([(task, partial(scaling, task=one)) for task, one in tasks], folder / "scaling")
+    compared = [(task, partial(parallel, task=one)) for task, one in tasks if "pass" in one]
+    if compared:
+        files += curves.save(compared, folder / "parallel")
+    return files
+
+
+def parallel(axes: Axes, task: dict[str, Any]) -> None:
+    """Sequential scaling, one sample at growing budgets, and parallel scaling, more samples at the
+    largest budget, on one axis (s1, arXiv 2501.19393, figures 4 and 7)."""
+    lines = [("1 sample, larger budgets", task["sequential"])]
+    lines += [(label, _at_largest_budget(task[name])) for name, label in PARALLEL.items() if name in task]
+    spent: list[float] = []
+    for i, (label, rows) in enumerate(lines):
+        rows = [row for row in rows if row["tokens"] > 0]
+        colour, line = style.MODELS[i % len(style.MODELS)]
+        axes.plot(
+            [row["tokens"] for row in rows],
+            [100 * row["accuracy"] for row in rows],
+            color=colour,
+            linestyle=line,
+            marker="o",
+            label=label,
+            clip_on=False,
+        )
+        spent += [row["tokens"] for row in rows]
+    log2_axis(axes, spent, "Tokens spent per problem")
+    accuracy_axis(axes)
+
+
+def _at_largest_budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    largest = max(row["budget"] for row in rows)
+    return [row for row in rows if row["budget"] == largest]
 
 
 def scaling(axes: Axes, task: dict[str, Any]) -> None:
