@@ -14,8 +14,9 @@ from reghar.report import terminal
 from reghar.report.markdown import markdown
 from reghar.report.ranking import rank, ranking_markdown
 from reghar.report.schema import MeasureRecord, Report
-from reghar.report.text import escaped, measured, number, printable
+from reghar.report.text import escaped, measured, model_name, number, printable
 from reghar.report.verdict import verdict
+from reghar.report.write import WrittenReport
 
 HOSTILE = "<script>alert(1)</script> [x](javascript:alert(1)) | `a` **b** $c$ \x1b[31mred\x07 \u202eevil\nhttp://e.vil"
 
@@ -36,6 +37,12 @@ def _measures(reg: float | None) -> list[dict[str, Any]]:
         _measure("accuracy_full", 0.6, "fraction", better=True),
         _measure("mean_length", 700.0, better=None),
     ]
+
+
+WRITTEN = WrittenReport(
+    page=Path("results/run/report.md"),
+    pictures=(Path("results/run/curves.png"), Path("results/run/control.png")),
+)
 
 
 def make_report(
@@ -166,7 +173,7 @@ def test_no_report_is_refused_in_one_line(tmp_path: Path, content: str | None, m
 
 def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
     page = markdown(make_report()).splitlines()
-    assert page[0] == "# a/model"
+    assert page[0] == "# model"
     assert page[2].startswith(
         "REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier of"
     )
@@ -184,7 +191,7 @@ def test_an_incomplete_run_says_so_first_everywhere() -> None:
     report = make_report(complete=False)
     assert verdict(report).startswith("INCOMPLETE: 1 planned answer")
     assert markdown(report).splitlines()[2].startswith("INCOMPLETE")
-    assert "INCOMPLETE" in (terminal.summary(report, Path("r/report.md")))
+    assert "INCOMPLETE" in (terminal.summary(report, WRITTEN))
 
 
 def test_the_page_tells_outcomes_failures_cost_and_unknowns() -> None:
@@ -206,7 +213,7 @@ def test_nothing_from_outside_is_markup() -> None:
     page = markdown(make_report(model=HOSTILE, task=HOSTILE))
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page)
     as_itself = escape(printable(HOSTILE), quote=False)
-    assert f"<h1>{as_itself}</h1>" in html
+    assert f"<h1>{escape(model_name(HOSTILE), quote=False)}</h1>" in html
     assert f'<td style="text-align:left">{as_itself}</td>' in html
     for tag in ("<script", "<a", "<strong", "http://"):
         assert tag not in html.replace(as_itself, "")
@@ -216,19 +223,20 @@ def test_nothing_from_outside_is_markup() -> None:
 
 
 def test_the_terminal_obeys_no_name() -> None:
-    shown = terminal.summary(make_report(model=HOSTILE, task="[bold]x[/bold]\x1b[2J"), Path("p"))
+    shown = terminal.summary(make_report(model=HOSTILE, task="[bold]x[/bold]\x1b[2J"), WRITTEN)
     assert "\x1b" not in shown
     assert "[bold]x[/bold]" in shown
 
 
 def test_the_terminal_table_has_the_figures_and_the_path() -> None:
-    shown = terminal.summary(make_report(), Path("results/run/report.md"))
+    shown = terminal.summary(make_report(), WRITTEN)
     for text in (
         "aime24",
         "50.0%",
         "700",
         "80.0 [72.0, 88.0]",
         "results/run/report.md",
+        "results/run/control.png",
     ):
         assert text in shown
 

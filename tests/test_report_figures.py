@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 
 from reghar.measures.curves import problem_means, stored_traces
-from reghar.report.figures import curves, style
-from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord
+from reghar.report.figures import control, curves, style
+from reghar.report.schema import (
+    CurveRecord,
+    FrontierCurveRecord,
+    MeasureRecord,
+    MethodRecord,
+    SettingRecord,
+)
 from reghar.store.outcomes import MISSING, TaskOutcomes
 
 if TYPE_CHECKING:
@@ -136,3 +142,75 @@ def test_a_label_is_the_models_own_name() -> None:
     reg = MeasureRecord(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
     assert curves.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
     assert curves.model_label("demo:terse") == "demo:terse"
+
+
+def test_the_frontier_is_drawn_alike_in_every_figure(axes: Axes) -> None:
+    curves.curve(axes, CURVE, FRONTIER, label="m")
+    curves.overlay(axes, [("m", CURVE)], FRONTIER)
+    alone, among = [line for line in axes.get_lines() if line.get_label() == "frontier"]
+    for look in ("get_color", "get_linestyle", "get_linewidth", "get_zorder"):
+        assert getattr(alone, look)() == getattr(among, look)()
+
+
+def test_the_legend_names_nothing_that_cannot_be_seen(axes: Axes) -> None:
+    same = CurveRecord(budgets=BUDGETS, accuracy=(1.0,) * 5, low=(1.0,) * 5, high=(1.0,) * 5)
+    curves.curve(axes, same, FrontierCurveRecord(accuracy=(0.999,) * 5, interpolated=False), label="m")
+    assert axes.get_legend_handles_labels()[1] == ["frontier", "m"]
+
+
+def test_the_scatter_has_marks_of_one_size_and_no_words_of_its_own(axes: Axes) -> None:
+    curves.trade_off(axes, [("one, REG 107", 300.0, 0.0), ("two", 100.0, 1.0)])
+    assert {size for mark in axes.collections for size in mark.get_sizes()} == {36}
+    assert axes.get_legend_handles_labels()[1] == ["one, REG 107", "two"]
+
+
+def test_traces_are_counted_in_whole_numbers(axes: Axes) -> None:
+    curves.response_lengths(axes, _outcomes(problems=1, samples=2))
+    axes.figure.canvas.draw()
+    assert all(tick == int(tick) for tick in axes.get_yticks())
+
+
+def test_problems_are_counted_in_round_numbers(axes: Axes) -> None:
+    curves.problem_heat_map(axes, _outcomes(problems=130, samples=1))
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "50", "100"]
+
+
+def test_selection_errors_of_all_sizes_can_be_told_apart(axes: Axes) -> None:
+    curves.selection_errors(axes, {"exp": [0.2, 0.0004], "oracle": [0.1, 0.0]})
+    assert axes.get_yscale() == "log"
+
+
+def _setting(name: str, used: float, accuracy: float) -> SettingRecord:
+    return SettingRecord(
+        **{"name": name, "minimum": None, "maximum": int(name), "tokens": used, "accuracy": accuracy},
+        **dict.fromkeys(("tokens_low", "tokens_high", "low", "high", "obeyed", "within"), None),
+        **{"tokens_quantiles": (used,) * 5, "answer_tokens": None, "answer_quantiles": None},
+        unfinished=0.0,
+    )
+
+
+def test_an_effort_of_0_has_its_place_and_no_mark_is_cut(axes: Axes) -> None:
+    settings = tuple(_setting(*each) for each in (("0", 0.0, 0.0), ("256", 200.0, 1.0)))
+    method = MethodRecord(method="effort", settings=settings, reference=None, measures=(), pairs_left_out=0)
+    control.accuracy_by_tokens(axes, (method,))
+    line = axes.get_lines()[0]
+    assert list(line.get_xdata()) == [0.0, 200.0]
+    assert axes.get_xlim()[0] == 0
+    assert not line.get_clip_on()
+
+
+def test_no_legend_is_wider_than_its_picture_or_hides_it(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from reghar.report.figures.axes import shared_legend
+
+    with style.styled():
+        figure = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT))
+        axes = figure.subplots()
+        labelled = [(f"{'a-long-name-' * 6}{i}, REG 1,234 [1,200, 1,300]", CURVE) for i in range(6)]
+        curves.overlay(axes, labelled, FRONTIER)
+        shared_legend(figure)
+        figure.savefig(tmp_path / "picture.png")
+        legend = figure.legends[0].get_window_extent()
+        assert legend.width <= figure.bbox.width
+        assert axes.get_window_extent().height > 0.4 * style.PANEL_HEIGHT * figure.dpi

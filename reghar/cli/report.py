@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reghar.errors import InputError
+from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from reghar.measures.catalogue import IntervalKind
@@ -38,7 +39,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--figures",
         action="store_true",
-        help="also log2 curves, outcomes by budget, response lengths and the problem x budget heat map",
+        help="also log2 curves, outcomes by budget, response lengths and the problem x budget heat map; of "
+        "several runs, in a folder each",
     )
     parser.add_argument(
         "--html",
@@ -60,7 +62,7 @@ def report(arguments: argparse.Namespace) -> int:
     if len(runs) == 1:
         page = _write_one(runs[0], reports[0], arguments)
     else:
-        page = _write_several(reports, arguments)
+        page = _write_several(runs, reports, arguments)
     if arguments.html:
         _write_html(runs, reports, page.parent, quiet=arguments.format is not None)
     if arguments.format is not None:
@@ -95,33 +97,29 @@ def _write_html(runs: list[StoredRun], reports: list[Report], folder: Path, *, q
 
 def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> Path:
     from reghar.report import terminal
-    from reghar.report.figures.control import write_control_figures
-    from reghar.report.write import write_figures, write_report
-    from reghar.terminal import printable
+    from reghar.report.write import write_report
 
-    folder = arguments.out or run.path
-    page = write_report(built, run, folder)
-    files = write_figures(built, run, folder) if arguments.figures else []
-    if arguments.figures or run.settings:
-        files += write_control_figures(built, run, folder)
+    written = write_report(built, run, arguments.out or run.path, figures=arguments.figures)
     if arguments.format is None:
-        sys.stdout.write(terminal.summary(built, page))
-        for file in files:
-            sys.stdout.write(f"{printable(str(file))}\n")
-    return page
+        sys.stdout.write(terminal.summary(built, written))
+    return written.page
 
 
-def _write_several(reports: list[Report], arguments: argparse.Namespace) -> Path:
+def _write_several(runs: list[StoredRun], reports: list[Report], arguments: argparse.Namespace) -> Path:
     from reghar.report import terminal
     from reghar.report.ranking import rank
-    from reghar.report.write import write_ranking
+    from reghar.report.write import write_ranking, write_report
 
     if arguments.out is None:
         raise InputError(f"{len(reports)} runs have no common folder: say with --out DIR where to write")
-    if arguments.figures:
-        raise InputError("--figures draws one run; give one RUN, or leave the flag out")
     ranked = rank(reports)
-    page = write_ranking(ranked, arguments.out)
+    written = write_ranking(ranked, arguments.out, figures=arguments.figures)
     if arguments.format is None:
-        sys.stdout.write(terminal.ranking(ranked, page))
-    return page
+        sys.stdout.write(terminal.ranking(ranked, written))
+    if arguments.figures:
+        for number, (run, built) in enumerate(zip(runs, reports, strict=True), start=1):
+            folder = arguments.out / f"{number}-{run.path.resolve().name}"
+            one = write_report(built, run, folder, figures=True)
+            if arguments.format is None:
+                sys.stdout.write(f"pictures of {printable(str(run.path))}: {printable(str(one.page))}\n")
+    return written.page

@@ -282,10 +282,6 @@ def report_run(path: Path) -> int:
     run = load_run(path)
     report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
     sys.stdout.write(terminal.summary(report, write_report(report, run, path)))
-    if run.settings:
-        from reghar.report.figures.control import write_control_figures
-
-        write_control_figures(report, run, path)
     return 0
 
 

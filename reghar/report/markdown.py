@@ -6,17 +6,37 @@ Whatever comes from outside (names of models, tasks and files, text of the proto
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reghar.frontiers.choose import FrontierRecord
 from reghar.report.schema import MeasureRecord, MethodRecord, Report, SettingRecord, TaskReport
-from reghar.report.text import escaped, measured, number, table
+from reghar.report.text import escaped, measured, model_name, number, table
 from reghar.report.verdict import verdict
 
+CAPTIONS = {
+    "curves": "Accuracy by budget",
+    "curves-log2": "Accuracy by budget, log2 axis",
+    "outcomes": "Outcomes by budget",
+    "lengths": "Response lengths",
+    "problems": "Accuracy of every problem by budget",
+    "control": "Accuracy by thinking tokens used",
+    "requested": "Thinking tokens asked for and used",
+    "effort": "Accuracy by reasoning effort",
+    "scatter": "Accuracy by mean response length",
+}
+"""What each picture shows, by the name of its file."""
 
-def markdown(report: Report) -> str:
-    """The whole page; it shows `curves.png` beside it."""
+
+def pictured(pictures: Iterable[str]) -> Iterator[str]:
+    """The pictures beside a page, a paragraph each."""
+    for name in pictures:
+        yield f"![{CAPTIONS[name.removesuffix('.png')]}]({name})"
+        yield ""
+
+
+def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
+    """The whole page; it shows the `pictures` beside it, the first one at its head."""
     sections = (
         _head(report),
         _summary(report),
@@ -28,6 +48,7 @@ def markdown(report: Report) -> str:
         _outcomes(report),
         _cost(report),
         _protocol(report),
+        _pictures(pictures[1:]),
     )
     return "\n\n".join(text for section in sections if (text := "\n".join(section).rstrip())) + "\n"
 
@@ -65,7 +86,7 @@ REACH = ("25", "50", "75", "90")
 
 
 def _head(report: Report) -> Iterator[str]:
-    yield f"# {escaped(report.model)}"
+    yield f"# {escaped(model_name(report.model))}"
     yield ""
     yield escaped(verdict(report))
 
@@ -226,6 +247,13 @@ def _counter(name: str, value: float | int | None) -> str:
     if name.endswith("share"):
         return number(value, "fraction")
     return f"{value:,}" if isinstance(value, int) else number(value, "")
+
+
+def _pictures(pictures: Sequence[str]) -> Iterator[str]:
+    if pictures:
+        yield "## Pictures"
+        yield ""
+        yield from pictured(pictures)
 
 
 def _protocol(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reghar.errors import InputError
 from reghar.frontiers.choose import frontier_identity
 from reghar.protocol import differences
+from reghar.report.markdown import pictured
 from reghar.report.schema import Report
 from reghar.report.text import escaped, measured, table
 from reghar.terminal import printable
@@ -48,9 +49,9 @@ def rank(reports: Sequence[Report]) -> Ranking:
     return Ranking(measure=measure, reports=tuple(sorted(reports, key=lambda report: _key(report, measure))))
 
 
-def ranking_markdown(ranking: Ranking) -> str:
-    """The page for several runs: the ranking, the overlaid curves, where each report is."""
-    return "\n".join(_page(ranking)) + "\n"
+def ranking_markdown(ranking: Ranking, pictures: Sequence[str] = ("curves.png",)) -> str:
+    """The page for several runs: the ranking, and the `pictures` beside it."""
+    return "\n".join(_page(ranking, pictures)) + "\n"
 
 
 COLUMNS = {
@@ -68,7 +69,7 @@ def _rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
         yield (place, report.model, *(measured(report.overall(name)) for name in COLUMNS))
 
 
-def _page(ranking: Ranking) -> Iterator[str]:
+def _page(ranking: Ranking, pictures: Sequence[str]) -> Iterator[str]:
     first = ranking.reports[0]
     yield "# Ranking"
     yield ""
@@ -89,8 +90,7 @@ def _page(ranking: Ranking) -> Iterator[str]:
         "`reghar compare` pairs the runs problem by problem."
     )
     yield ""
-    yield "![Accuracy by budget](curves.png)"
-    yield ""
+    yield from pictured(pictures)
     yield "*Accuracy of the forced answer by budget; shaded, each model's gap to the frontier.*"
     yield ""
     yield f"Tasks: {', '.join(escaped(name) for name in first.tasks)}. Protocol `{escaped(first.digest)}`."

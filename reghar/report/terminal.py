@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from reghar.report.ranking import Ranking
 from reghar.report.schema import MeasureRecord, Report
 from reghar.report.text import measured, plain
 from reghar.report.verdict import verdict
-from reghar.terminal import printable, table, terminal_width
+from reghar.report.write import WrittenReport
+from reghar.terminal import fields, printable, table, terminal_width
 
 SHOWN = {
     "accuracy_at_l_max": "accuracy at L_max",
@@ -21,22 +21,38 @@ SHOWN = {
 _Lookup = Callable[[str], MeasureRecord | None]
 
 
-def summary(report: Report, path: Path) -> str:
-    """The end of a run: the verdict, one row per task, the paths of report and picture."""
+CONTROL = {"control": "Control", "scaling": "Scaling (points per doubling)", "performance": "Performance"}
+"""Measures of the table of test-time control, by name, with their headings."""
+
+
+def summary(report: Report, written: WrittenReport) -> str:
+    """The end of a run: the verdict, one row per task, test-time control, and where the files lie."""
     rows: list[tuple[str, ...] | None] = [
         (name, *_cells(task.measure)) for name, task in report.tasks.items()
     ]
     if len(report.tasks) > 1:
         rows += [None, ("average", *_cells(report.average.measure))]
     shown = table(("task", *SHOWN.values()), rows, width=terminal_width())
-    return f"{printable(verdict(report))}\n\n{shown}\n{_paths(path)}"
+    return f"{printable(verdict(report))}\n\n{shown}\n{_control(report)}{_paths(written)}"
 
 
-def ranking(ranked: Ranking, path: Path) -> str:
-    """Several runs, best first, and the paths of their report and picture."""
+def _control(report: Report) -> str:
+    """One row per task and method, where the run has another method than budget forcing on the curve."""
+    rows = [
+        (name, method.method, *(measured(method.measure(measure)) for measure in CONTROL))
+        for name, task in report.tasks.items()
+        for method in task.control
+    ]
+    if all(method == "force" for _, method, *_ in rows):
+        return ""
+    return f"{table(('task', 'method', *CONTROL.values()), rows, names=2, width=terminal_width())}\n"
+
+
+def ranking(ranked: Ranking, written: WrittenReport) -> str:
+    """Several runs, best first, and where the files lie."""
     rows = [(place, report.model, *_cells(report.overall)) for place, report in ranked.places()]
     shown = table(("place", "model", *SHOWN.values()), rows, names=2, width=terminal_width())
-    return f"{shown}\n{_paths(path)}"
+    return f"{shown}\n{_paths(written)}"
 
 
 def _cells(measure: _Lookup) -> list[str]:
@@ -44,6 +60,6 @@ def _cells(measure: _Lookup) -> list[str]:
     return [measured(measure(name)) if name == "reg" else plain(measure(name)) for name in SHOWN]
 
 
-def _paths(path: Path) -> str:
-    picture = path.with_name("curves.png")
-    return f"report:  {printable(str(path))}\npicture: {printable(str(picture))}\n"
+def _paths(written: WrittenReport) -> str:
+    lines = [("report", written.page), *(("picture", picture) for picture in written.pictures)]
+    return fields((f"{name}:", str(path)) for name, path in lines)

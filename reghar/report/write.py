@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from reghar.measures.trace_table import trace_table
 from reghar.protocol import BudgetCounts
 from reghar.report.figures import curves
 from reghar.report.figures.axes import Scale
+from reghar.report.figures.control import write_control_figures
 from reghar.report.markdown import markdown
 from reghar.report.ranking import Ranking, ranking_markdown
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, Report
@@ -29,15 +31,33 @@ RANKING_SCHEMA = "reghar.ranking/1"
 """Schema of the `report.json` of several runs."""
 
 
-def write_report(report: Report, run: StoredRun, folder: Path) -> Path:
-    """Writes `report.json`, `report.md`, `traces.parquet` (see `reghar.trace_table`), `curves.png` and
-    `curves.svg`; returns the path of `report.md`."""
+@dataclass(frozen=True, kw_only=True)
+class WrittenReport:
+    """Where a report's files lie."""
+
+    page: Path
+    """`report.md`, which shows every picture."""
+    pictures: tuple[Path, ...]
+    """PNG files; each has an SVG beside it."""
+
+
+def write_report(report: Report, run: StoredRun, folder: Path, *, figures: bool = False) -> WrittenReport:
+    """Writes `report.json`, `report.md`, `traces.parquet` (see `reghar.measures.trace_table`) and pictures.
+
+    Always the curves, and those of test-time control where the run has a method of it; with `figures`
+    also those that a closer look needs.
+    """
     _write_text(folder / "report.json", report.to_json())
-    curves.save(_curve_panels(report, "linear"), folder / "curves")
     write_aside(folder / "traces.parquet", lambda file: trace_table(run).to_parquet(file, index=False))
+    pictures = curves.save(_curve_panels(report, "linear"), folder / "curves")
+    if figures or run.settings:
+        pictures += write_control_figures(report, run, folder)
+    if figures:
+        pictures += write_figures(report, run, folder)
+    shown = tuple(file for file in pictures if file.suffix == ".png")
     page = folder / "report.md"
-    _write_text(page, markdown(report))
-    return page
+    _write_text(page, markdown(report, tuple(file.name for file in shown)))
+    return WrittenReport(page=page, pictures=shown)
 
 
 def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
@@ -56,19 +76,23 @@ def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
     return [file for stem, panels in by_task.items() for file in curves.save(panels, folder / stem)]
 
 
-def write_ranking(ranking: Ranking, folder: Path) -> Path:
-    """Writes `report.json` (all reports, best first), `report.md` and the overlaid curves."""
+def write_ranking(ranking: Ranking, folder: Path, *, figures: bool = False) -> WrittenReport:
+    """Writes `report.json` (all reports, best first), `report.md`, the overlaid curves and the scatter of
+    accuracy over length; with `figures` also the curves over log2 budgets."""
     content = {
         "schema": RANKING_SCHEMA,
         "ranked_by": ranking.measure,
         "reports": [json.loads(report.to_json()) for report in ranking.reports],
     }
     _write_text(folder / "report.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    curves.save(_overlay_panels(ranking), folder / "curves")
-    curves.save([("", _trade_off(ranking))], folder / "scatter")
+    pictures = curves.save(_overlay_panels(ranking, "linear"), folder / "curves")
+    pictures += curves.save([("", _trade_off(ranking))], folder / "scatter")
+    if figures:
+        pictures += curves.save(_overlay_panels(ranking, "log2"), folder / "curves-log2")
+    shown = tuple(file for file in pictures if file.suffix == ".png")
     page = folder / "report.md"
-    _write_text(page, ranking_markdown(ranking))
-    return page
+    _write_text(page, ranking_markdown(ranking, tuple(file.name for file in shown)))
+    return WrittenReport(page=page, pictures=shown)
 
 
 def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[curves.Panel]:
@@ -93,23 +117,22 @@ def _curve_panels(report: Report, scale: Scale) -> list[curves.Panel]:
 
 
 def _trade_off(ranking: Ranking) -> Callable[[Axes], None]:
-    """Every model's length and accuracy; REG reductions against the largest REG of them."""
+    """Every model's length and accuracy, its REG in the legend."""
 
     def value(report: Report, name: str) -> float | None:
         found = report.overall(name)
         return None if found is None else found.value
 
-    gaps = [gap for report in ranking.reports if (gap := value(report, "reg")) is not None]
     models = [
-        (curves.model_label(report.model), length, accuracy, value(report, "reg"))
+        (curves.model_label(report.model, report.overall("reg")), length, accuracy)
         for report in ranking.reports
         if (length := value(report, "mean_length")) is not None
         and (accuracy := value(report, "accuracy_full")) is not None
     ]
-    return partial(curves.trade_off, models=models, baseline=max(gaps, default=None))
+    return partial(curves.trade_off, models=models)
 
 
-def _overlay_panels(ranking: Ranking) -> list[curves.Panel]:
+def _overlay_panels(ranking: Ranking, scale: Scale) -> list[curves.Panel]:
     """A panel a task; the legend gives every model's REG over all tasks."""
     labels = [
         curves.model_label(report.model, report.overall("reg"))
@@ -124,7 +147,8 @@ def _overlay_panels(ranking: Ranking) -> list[curves.Panel]:
             (label, task.curve) for label, task in zip(labels, tasks, strict=True)
         ]
         frontier: FrontierCurveRecord | None = tasks[0].frontier
-        return partial(curves.overlay, curves=labelled, frontier=frontier, counts=_counts(ranking.reports[0]))
+        counts = _counts(ranking.reports[0])
+        return partial(curves.overlay, curves=labelled, frontier=frontier, scale=scale, counts=counts)
 
     return [(name, panel(name)) for name in ranking.reports[0].tasks]
 

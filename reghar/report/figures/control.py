@@ -44,9 +44,7 @@ def write_control_figures(report: Report, run: StoredRun, folder: Path) -> list[
 def accuracy_by_tokens(axes: Axes, methods: tuple[MethodRecord, ...]) -> None:
     """A line a method: accuracy over the thinking tokens that its settings used (s1 figures 1, 4, 7)."""
     for i, method in enumerate(methods):
-        settings = sorted(
-            (setting for setting in method.settings if setting.tokens > 0), key=lambda one: one.tokens
-        )
+        settings = sorted(method.settings, key=lambda one: one.tokens)
         colour, line = style.MODELS[i % len(style.MODELS)]
         axes.errorbar(
             [setting.tokens for setting in settings],
@@ -57,6 +55,7 @@ def accuracy_by_tokens(axes: Axes, methods: tuple[MethodRecord, ...]) -> None:
             marker="o",
             markersize=3,
             elinewidth=0.6,
+            clip_on=False,
             label=printable(method.method),
         )
     log2_axis(
@@ -77,8 +76,8 @@ def _errors(settings: list[SettingRecord]) -> NDArray[np.float64] | None:
 
 
 def _requested(run: StoredRun, task: str) -> list[Callable[[Axes], None]]:
-    """What draws requested against real length, where settings ask for a number of tokens above 0."""
-    asking = [setting for setting in run.settings if setting.maximum]
+    """What draws requested against real length, where settings ask for a number of tokens, 0 included."""
+    asking = [setting for setting in run.settings if setting.maximum is not None]
     if not asking:
         return []
     return [partial(requested_length, run=run, task=task, settings=asking)]
@@ -97,8 +96,8 @@ def requested_length(axes: Axes, run: StoredRun, task: str, settings: list[Setti
             continue
         asked = float(setting.maximum or 0)
         asked_all.append(asked * 2 ** spread.uniform(-0.2, 0.2, used.size))
-        used_all.append(np.maximum(used, 1))
-        means.append((asked, max(float(used.mean()), 1.0)))
+        used_all.append(used)
+        means.append((asked, float(used.mean())))
     if not asked_all:
         return
     asked_points, used_points = np.concatenate(asked_all), np.concatenate(used_all)
@@ -110,13 +109,17 @@ def requested_length(axes: Axes, run: StoredRun, task: str, settings: list[Setti
         marker=".",
         markersize=2,
         alpha=0.4,
+        clip_on=False,
         label="one sample",
     )
-    axes.plot(*zip(*means, strict=True), color=style.BELOW, marker="D", markersize=4, label="mean")
+    axes.plot(
+        *zip(*means, strict=True), color=style.BELOW, marker="D", markersize=4, label="mean", clip_on=False
+    )
     ends = [float(asked_points.min()), float(asked_points.max())]
-    axes.plot(ends, ends, color=style.FRONTIER, linestyle=(0, (4, 1.5)), label="as asked for")
-    log2_axis(axes, [*asked_points.tolist()], "Thinking tokens asked for (at most)")
-    axes.set_yscale("log", base=2)
+    axes.plot(ends, ends, color=style.REFERENCE, linestyle=(0, (4, 1.5)), label="as asked for")
+    log2_axis(axes, asked_points.tolist(), "Thinking tokens asked for (at most)")
+    least = min((value for value in used_points.tolist() if value > 0), default=1.0)
+    axes.set_yscale("symlog", base=2, linthresh=least)  # a sample may use no thinking at all
     axes.set_ylabel("Thinking tokens used")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
 

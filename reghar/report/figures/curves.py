@@ -5,7 +5,6 @@ Every function takes a matplotlib Axes and what to draw, sets labels with units,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,8 +21,10 @@ from reghar.report.figures.axes import (
     accuracy_axis,
     budget_axis,
     budget_columns,
+    round_steps,
     shared_legend,
     tokens,
+    whole_numbers,
 )
 from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
 from reghar.report.text import measured, model_name
@@ -33,6 +34,9 @@ from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+SEEN = 0.004
+"""Accuracy: what is narrower cannot be seen, and gets no entry in the legend."""
 
 Panel = tuple[str, Callable[["Axes"], None]]
 """A heading, shown where there are several panels, and what draws the panel."""
@@ -50,13 +54,7 @@ def curve(
     """One model's accuracy by budget with its interval, the frontier and the gap between (REG figure 2)."""
     if frontier is not None:
         _shade_gap(axes, curve, frontier)
-        axes.plot(
-            curve.budgets,
-            _percent(frontier.accuracy),
-            color=style.FRONTIER,
-            linestyle=(0, (4, 1.5)),
-            label="frontier",
-        )
+        _draw_frontier(axes, curve.budgets, frontier)
     _band(axes, curve, style.CURVE)
     axes.plot(
         curve.budgets, _percent(curve.accuracy), color=style.CURVE, marker="o", label=label, clip_on=False
@@ -89,19 +87,33 @@ def overlay(
                 alpha=0.4 / max(len(curves), 3),
                 linewidth=0,
             )
-        axes.plot(one.budgets, accuracy, color=colour, linestyle=line, label=printable(label), clip_on=False)
-    if frontier is not None:
         axes.plot(
-            curves[0][1].budgets,
-            _percent(frontier.accuracy),
-            color=style.FRONTIER,
-            # Wide and below: a model on the frontier is seen on it.
-            linewidth=3.0,
-            zorder=1.9,
-            label="frontier",
+            one.budgets,
+            accuracy,
+            color=colour,
+            linestyle=line,
+            marker="o" if len(one.budgets) == 1 else None,
+            label=printable(label),
+            clip_on=False,
         )
+    if frontier is not None:
+        _draw_frontier(axes, curves[0][1].budgets, frontier)
     budget_axis(axes, curves[0][1].budgets, scale, counts)
     accuracy_axis(axes)
+
+
+def _draw_frontier(axes: Axes, budgets: Sequence[int], frontier: FrontierCurveRecord) -> None:
+    """Solid, wide and below, in every figure: a model on the frontier is seen on it."""
+    axes.plot(
+        budgets,
+        _percent(frontier.accuracy),
+        color=style.FRONTIER,
+        linewidth=3.0,
+        marker="s" if len(budgets) == 1 else None,
+        zorder=1.9,
+        label="frontier",
+        clip_on=False,
+    )
 
 
 def outcomes_by_budget(axes: Axes, task: TaskReport, counts: BudgetCounts = "response") -> None:
@@ -140,8 +152,8 @@ def response_lengths(axes: Axes, outcomes: TaskOutcomes) -> None:
         ("never finished", "#BBBBBB", held & ~outcomes.finished),
     )
     shown = [(label, colour, outcomes.length[group]) for label, colour, group in groups if group.any()]
-    longest = max((int(lengths.max()) for _, _, lengths in shown), default=1)
-    bins = np.linspace(0, max(longest, 1), 33)
+    longest = max((int(lengths.max()) for _, _, lengths in shown), default=1) or 1
+    bins = np.linspace(0, longest, 33)
     axes.hist(
         [lengths for _, _, lengths in shown],
         bins=list(bins),
@@ -153,6 +165,7 @@ def response_lengths(axes: Axes, outcomes: TaskOutcomes) -> None:
     axes.set_xlim(0, longest)
     axes.set_xlabel("Response length (tokens)")
     axes.set_ylabel("Traces (number)")
+    whole_numbers(axes.yaxis)
     axes.xaxis.set_major_formatter(tokens)
 
 
@@ -170,8 +183,8 @@ def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
     if len(order) <= 20:
         axes.set_yticks(range(len(order)), [printable(outcomes.problems[kept[i]])[-16:] for i in order])
     else:
-        ranks = range(0, len(order), 2 ** max(0, round(math.log2(len(order) / 6))))
-        axes.set_yticks(list(ranks), [str(rank + 1) for rank in ranks])
+        ranks = [1, *round_steps(len(order))[1:]]
+        axes.set_yticks([rank - 1 for rank in ranks], [str(rank) for rank in ranks])
     axes.grid(visible=False)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, aspect=30)
     bar.set_label(f"Accuracy of {outcomes.outcome.shape[1]} samples (%)")
@@ -185,26 +198,29 @@ def selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
     axes.set_xticks(range(1, 1 + max(len(values) for values in errors.values())))
     axes.set_xlabel("Budgets besides 0 and the largest (number)")
     axes.set_ylabel("Approximation error (%)")
-    axes.set_ylim(bottom=0)
+    # Errors span orders of magnitude; one of 0 has no place on the axis and is left out.
+    if any(value > 0 for values in errors.values() for value in values):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def trade_off(
-    axes: Axes, models: Sequence[tuple[str, float, float, float | None]], *, baseline: float | None = None
-) -> None:
-    """Mean length and accuracy of models, a point each, larger the more REG it saves (REG figure 6).
+def trade_off(axes: Axes, models: Sequence[tuple[str, float, float]]) -> None:
+    """Mean length and accuracy of models, a point each (REG figure 6): up and to the left is better.
 
-    `models` holds (label, mean length in tokens, accuracy 0..1, REG in tokens); `baseline` is the REG
-    that reductions are taken against.
+    `models` holds (label, mean length in tokens, accuracy 0..1).
     """
-    for i, (label, length, accuracy, gap) in enumerate(models):
+    for i, (label, length, accuracy) in enumerate(models):
         colour, _ = style.MODELS[i % len(style.MODELS)]
-        saved = None if gap is None or baseline is None or baseline <= 0 else (baseline - gap) / baseline
-        change = "" if saved is None else ", most REG" if saved == 0 else f", REG −{100 * saved:.0f}%"
         marker = "os^Dv"[i % 5]
-        size = 30 + 160 * max(saved or 0.0, 0.0)
-        axes.scatter([length], [100 * accuracy], s=size, color=colour, marker=marker)
-        # The legend's marks are all of one size: large ones would run into each other.
-        axes.scatter([], [], s=30, color=colour, marker=marker, label=printable(label) + change)
+        axes.scatter(
+            [length],
+            [100 * accuracy],
+            s=36,
+            color=colour,
+            marker=marker,
+            label=printable(label),
+            clip_on=False,
+        )
     axes.margins(0.2)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -4), min(high, 104))
@@ -257,6 +273,7 @@ def _percent(values: Sequence[float]) -> NDArray[np.float64]:
 def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
     if curve.low is None or curve.high is None:
         return
+    seen = max(high - low for low, high in zip(curve.low, curve.high, strict=True)) > SEEN
     axes.fill_between(
         curve.budgets,
         _percent(curve.low),
@@ -264,7 +281,7 @@ def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
         color=colour,
         alpha=0.2,
         linewidth=0,
-        label="95% interval",
+        label="95% interval" if seen and len(curve.budgets) > 1 else None,
     )
 
 
@@ -275,7 +292,7 @@ def _shade_gap(axes: Axes, curve: CurveRecord, frontier: FrontierCurveRecord) ->
         (best >= model, style.BELOW, "////", "gap to the frontier"),
         (best < model, style.BEYOND, "....", "beyond the frontier"),
     ):
-        if not (where & (best != model)).any():
+        if not (where & (np.abs(best - model) > 100 * SEEN)).any() or len(curve.budgets) < 2:
             continue
         axes.fill_between(
             curve.budgets,

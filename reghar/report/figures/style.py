@@ -23,6 +23,8 @@ PANEL_HEIGHT = 2.3
 
 CURVE = "#0072B2"
 FRONTIER = "#000000"
+REFERENCE = "#555555"
+"""A line that is no measurement: what was asked for."""
 BELOW = "#E69F00"
 """The gap where the curve is below the frontier."""
 BEYOND = "#009E73"
