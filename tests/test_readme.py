@@ -1,38 +1,50 @@
-"""The README says what the code does: its tree, its help block and its words are checked here."""
+"""README and docs say what the code does: tree, layers, help, exit codes and words are checked here."""
 
 import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from reghar.cli import COMMANDS, EXIT_CODES, make_parser
+from reghar.cli import COMMANDS, make_parser
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 
 
-def block(after: str) -> str:
-    """The first fenced block after a line that starts with `after`."""
-    rest = README[README.index(f"\n{after}") :]
-    found = re.search(r"```\n(.*?)```", rest, re.DOTALL)
+def block(page: str, heading: str) -> str:
+    """The first fenced block under a heading."""
+    found = re.search(r"```\n(.*?)```", page[page.index(f"\n{heading}\n") :], re.DOTALL)
     assert found is not None
     return found[1]
 
 
-def test_help_is_quoted_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
+def test_help_and_exit_codes_are_quoted_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    assert make_parser().format_help() in README
+    assert make_parser().format_help() in (ROOT / "docs" / "cli.md").read_text()
 
 
 def test_the_tree_names_every_module_and_nothing_else() -> None:
-    listed = set(re.findall(r"^  ([\w.]+/?)\s", block("### The tree"), re.MULTILINE))
+    listed = set(re.findall(r"^  ([\w.]+/?)\s", block(ARCHITECTURE, "## The tree"), re.MULTILINE))
     package = ROOT / "reghar"
     modules = {p.name for p in package.glob("*.py")}
     folders = {f"{p.name}/" for p in package.iterdir() if (p / "__init__.py").exists()}
     assert listed == modules | folders
+
+
+def test_the_layers_are_those_that_are_held() -> None:
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    assert block(ARCHITECTURE, "## Layers").splitlines() == [
+        layer.replace("reghar.", "") for layer in contract["layers"]
+    ]
 
 
 def test_every_command_is_in_the_table() -> None:
@@ -40,17 +52,16 @@ def test_every_command_is_in_the_table() -> None:
         assert f"`reghar {command.replace('_', '-')}" in README, command
 
 
-def test_exit_codes_are_those_of_the_command_line() -> None:
-    for code in re.findall(r"^  (\d+)", EXIT_CODES, re.MULTILINE):
-        assert re.search(rf"\b{code} ", README[README.index("### Exit codes") :][:400])
+def test_every_link_in_the_repository_leads_somewhere() -> None:
+    for page in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tasks").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|mailto:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_words_are_those_of_the_specification(shared: Path) -> None:
-    vocabulary = (shared / "SPEC.md").read_text().split("## 1.")[1].split("## 2.")[0]
-    words = {w for row in re.findall(r"^\| ([\w@ ]+) \|", vocabulary, re.MULTILINE) for w in [row.strip()]}
-    mine = README[README.index("### Words") : README.index("### The tree")]
-    for word in words - {"term"}:
-        assert re.search(rf"^\| {re.escape(word)} \|", mine, re.MULTILINE), word
+def test_every_page_is_in_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text()
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"- {page.name}\n" in site, page.name
 
 
 def test_make_has_the_two_commands() -> None:
