@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 from reghar.compare.check import Check
 from reghar.compare.render import figure, p_text, signed
 from reghar.compare.verdicts import Verdict
-from reghar.report.text import escaped, table
+from reghar.report.markdown import figure as raw_figure
+from reghar.report.templates import render
 from reghar.terminal import printable
 
 _STATES = {
@@ -77,33 +78,23 @@ def lines(check: Check) -> Iterator[str]:
 
 
 def markdown(check: Check) -> str:
-    """A section for a CI job's summary."""
-    text = [
-        f"## reghar check: {escaped(headline(check))}",
-        "",
-        *table(_HEADER, ([escaped(cell) for cell in _row(verdict)] for verdict in check.verdicts)),
-        "",
-        *(f"- {escaped(sentence(verdict))}" for verdict in check.verdicts),
-        *(f"- Note: {escaped(note)}" for note in check.notes),
-        "",
-        *_chart(check),
-    ]
-    return "\n".join(text) + "\n"
-
-
-def _chart(check: Check) -> Iterator[str]:
-    """The curves as a Mermaid chart: a job's summary draws it, but shows no picture that is not hosted."""
+    """A section for a CI job's summary, with the curves as a Mermaid chart: a summary draws one, but shows
+    no picture that is not hosted."""
     budgets = [budget for budget, _ in next(iter(check.curves.values()))]
-    yield "```mermaid"
-    yield "xychart-beta"
-    yield '  x-axis "Budget (tokens), not to scale" [' + ", ".join(f'"{b}"' for b in budgets) + "]"
-    yield '  y-axis "Accuracy (%)" 0 --> 100'
-    for points in check.curves.values():
-        yield "  line [" + ", ".join(f"{100 * accuracy:.1f}" for _, accuracy in points) + "]"
-    yield "```"
-    yield ""
-    lines = [f"line {i}: {escaped(name)}" for i, name in enumerate(check.curves, start=1)]
-    yield f"Mean accuracy over tasks by budget; {', '.join(lines)}."
+    return render(
+        "check.md.jinja",
+        headline=headline(check),
+        header=list(_HEADER),
+        rows=map(_row, check.verdicts),
+        sentences=map(sentence, check.verdicts),
+        notes=check.notes,
+        budgets=raw_figure(", ".join(f'"{budget}"' for budget in budgets)),
+        lines=[
+            raw_figure(", ".join(f"{100 * accuracy:.1f}" for _, accuracy in points))
+            for points in check.curves.values()
+        ],
+        names=list(check.curves),
+    )
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

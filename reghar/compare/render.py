@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from reghar.compare.balanced import BALANCED_LENGTH
 from reghar.compare.cell import Cell
 from reghar.compare.table import Comparison
-from reghar.report.text import escaped, table
+from reghar.report.templates import render
 from reghar.terminal import printable
 from reghar.terminal import table as columns
 
@@ -42,21 +42,15 @@ _LATEX = {
 
 def markdown(comparison: Comparison) -> str:
     """Both tables and the notes as a Markdown page."""
-    lines = [
-        f"# Comparison with {escaped(comparison.baseline)}",
-        "",
-        *table(
-            ("Task", "Side", *_columns(comparison)),
-            ([escaped(cell) for cell in row] for row in summary_rows(comparison)),
-        ),
-        "",
-        f"## Differences from {escaped(comparison.baseline)}",
-        "",
-        *table(_DIFFERENCES, ([escaped(cell) for cell in row] for row in difference_rows(comparison))),
-        "",
-        *(f"- {escaped(note)}" for note in legend(comparison)),
-    ]
-    return "\n".join(lines) + "\n"
+    return render(
+        "comparison.md.jinja",
+        baseline=comparison.baseline,
+        header=["Task", "Side", *_columns(comparison)],
+        rows=summary_rows(comparison),
+        differences_header=list(_DIFFERENCES),
+        differences=difference_rows(comparison),
+        notes=legend(comparison),
+    )
 
 
 def terminal(comparison: Comparison, width: int | None) -> str:

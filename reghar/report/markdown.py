@@ -6,59 +6,62 @@ Whatever comes from outside (names of models, tasks and files, text of the proto
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from reghar.frontiers.choose import FrontierRecord
-from reghar.report.schema import MeasureRecord, MethodRecord, Report, SettingRecord, TaskReport
-from reghar.report.text import escaped, measured, model_name, number, table
-from reghar.report.verdict import verdict
+from markupsafe import Markup
 
-CAPTIONS = {
-    "curves": "Accuracy by budget",
-    "curves-log2": "Accuracy by budget, log2 axis",
-    "outcomes": "Outcomes by budget",
-    "lengths": "Response lengths",
-    "problems": "Accuracy of every problem by budget",
-    "control": "Accuracy by thinking tokens used",
-    "requested": "Thinking tokens asked for and used",
-    "effort": "Accuracy by reasoning effort",
-    "scatter": "Accuracy by mean response length",
-}
-"""What each picture shows, by the name of its file."""
-
-
-def pictured(pictures: Iterable[str]) -> Iterator[str]:
-    """The pictures beside a page, a paragraph each."""
-    for name in pictures:
-        yield f"![{CAPTIONS[name.removesuffix('.png')]}]({name})"
-        yield ""
+from reghar.report.schema import (
+    EfficiencyRecord,
+    MeasureRecord,
+    MethodRecord,
+    Report,
+    SettingRecord,
+    TaskReport,
+)
+from reghar.report.templates import render
+from reghar.report.text import measured, number
 
 
 def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
     """The whole page; it shows the `pictures` beside it, the first one at its head."""
-    sections = (
-        _head(report),
-        _summary(report),
-        _notes(report),
-        _reach(report),
-        _measures(report),
-        _efficiency(report),
-        control_section(report),
-        _outcomes(report),
-        _cost(report),
-        _protocol(report),
-        _pictures(pictures[1:]),
+    several = len(report.tasks) > 1
+    columns = [task.measures for task in report.tasks.values()] + [report.average.measures] * several
+    efficient = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
+    return render(
+        "report.md.jinja",
+        report=report,
+        pictures=list(pictures),
+        summary=SUMMARY,
+        summary_rows=summary_rows(report),
+        notes=[*report.notes, *_task_notes(report)],
+        reach=list(_reach(report)),
+        measured_in=[*report.tasks, *["average"] * several],
+        measures=_measures(columns),
+        efficient=list(efficient),
+        efficiency=_efficiency(list(efficient.values())),
+        control=[
+            (name, [_method_row(method) for method in task.control], _setting_rows(task))
+            for name, task in report.tasks.items()
+            if task.control
+        ],
+        outcomes=[(name, *_outcomes(task)) for name, task in report.tasks.items()],
+        cost=((name.replace("_", " "), _counter(name, value)) for name, value in report.cost.items()),
+        protocol=_settings(report.protocol),
     )
-    return "\n\n".join(text for section in sections if (text := "\n".join(section).rstrip())) + "\n"
+
+
+def figure(text: str) -> Markup:
+    """Digits and brackets of ours, which need no escaping."""
+    return Markup(text)  # noqa: S704 - never text from outside
 
 
 def summary_rows(report: Report) -> Iterator[tuple[str, ...]]:
     """Task, accuracy at L_max, accuracy_full, mean length, REG and its <= 1,024 part; the average last."""
     for name, task in report.tasks.items():
-        yield (name, *(measured(task.measure(column)) for column in SUMMARY))
+        yield (name, *(figure(measured(task.measure(column))) for column in SUMMARY))
     if len(report.tasks) > 1:
-        yield ("average", *(measured(report.average.measure(column)) for column in SUMMARY))
+        yield ("average", *(figure(measured(report.average.measure(column))) for column in SUMMARY))
 
 
 SUMMARY = {
@@ -85,137 +88,59 @@ REACH = ("25", "50", "75", "90")
 """Percent of the frontier's top accuracy (definitions: REG)."""
 
 
-def _head(report: Report) -> Iterator[str]:
-    yield f"# {escaped(model_name(report.model))}"
-    yield ""
-    yield escaped(verdict(report))
-
-
-def _summary(report: Report) -> Iterator[str]:
-    rows = ((escaped(name), *cells) for name, *cells in summary_rows(report))
-    yield "## Tasks"
-    yield ""
-    yield from table(("Task", *SUMMARY.values()), rows)
-    yield ""
-    drawn = "whole problems" if report.interval.kind == "problems" else "samples within fixed problems"
-    yield (
-        f"In brackets: 95% bootstrap intervals ({drawn} drawn {report.interval.replicates:,} times, "
-        f"seed {report.interval.seed})."
-    )
-    yield ""
-    yield "![Accuracy by budget](curves.png)"
-    yield ""
-    shaded = (
-        "; the frontier (dashed); hatched, the gap that REG integrates. On every panel the area is REG in "
-        "tokens, accuracy taken as a fraction"
-        if report.frontier
-        else ""
-    )
-    yield f"*Accuracy of the forced answer by budget, with its pointwise interval{shaded}.*"
-
-
-def _notes(report: Report) -> Iterator[str]:
-    lines = [_about(report.frontier)] if report.frontier else []
-    lines += [escaped(note) for note in report.notes]
+def _task_notes(report: Report) -> Iterator[str]:
     for name, task in report.tasks.items():
-        lines += [f"{escaped(name)}: {escaped(note)}" for note in task.notes]
-    if lines:
-        yield "## Notes"
-        yield ""
-        yield from (f"- {line}" for line in lines)
+        yield from (f"{name}: {note}" for note in task.notes)
 
 
-def _about(frontier: FrontierRecord) -> str:
-    how = "picked by the model's name" if frontier.chosen == "auto" else "as asked for"
-    line = f"Frontier: {escaped(frontier.name)} ({how}), from {escaped(frontier.source)}."
-    if frontier.unknown:
-        line += f" Its protocol is {escaped(frontier.protocol)}, and not known to be equal to this run's: "
-        line += "; ".join(escaped(setting) for setting in frontier.unknown) + "."
-    return line
+def _reach(report: Report) -> Iterator[tuple[str, ...]]:
+    for name, task in report.tasks.items():
+        if task.frontier is not None:
+            yield (name, *(_pair(task, percent) for percent in REACH))
 
 
-def _reach(report: Report) -> Iterator[str]:
-    rows = [
-        (escaped(name), *(_pair(task, percent) for percent in REACH))
-        for name, task in report.tasks.items()
-        if task.frontier is not None
-    ]
-    if not rows:
-        return
-    yield "## Tokens to reach a share of the frontier's top accuracy"
-    yield ""
-    yield from table(("Task", *(f"{percent}%" for percent in REACH)), rows)
-    yield ""
-    yield (
-        "The model's budget / the frontier's, both at the first crossing; a dash where never reached. Where "
-        "both curves rise throughout, REG is the mean of this difference over all accuracies from 0 to 1."
-    )
-
-
-def _pair(task: TaskReport, percent: str) -> str:
+def _pair(task: TaskReport, percent: str) -> Markup:
     model, frontier = (task.measure(f"{whose}tokens_to_{percent}") for whose in ("", "frontier_"))
-    return f"{measured(model)} / {measured(frontier)}"
+    return figure(f"{measured(model)} / {measured(frontier)}")
 
 
-def _measures(report: Report) -> Iterator[str]:
-    yield "## Every measure"
-    columns = [(escaped(name), task.measures) for name, task in report.tasks.items()]
-    if len(columns) > 1:
-        columns.append(("average", report.average.measures))
-    names: dict[str, MeasureRecord] = {}
-    for _, measures in columns:
-        names = {**{m.name: m for m in measures}, **names}
-    yield ""
-    yield from table(
-        ("Measure", "Unit", "Better", *(name for name, _ in columns)),
-        (
-            (
-                escaped(name),
-                "%" if one.unit == "fraction" else escaped(one.unit),
-                {True: "higher", False: "lower", None: "–"}[one.higher_is_better],
-                *(measured(next((m for m in measures if m.name == name), None)) for _, measures in columns),
-            )
-            for name, one in names.items()
-        ),
-    )
-
-
-def _efficiency(report: Report) -> Iterator[str]:
-    """Per-trace efficiency (definitions: Efficiency of single traces): a row a figure, a column a task."""
-    tasks = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
-    if not tasks:
-        return
-    yield "## Efficiency of single traces"
-    yield ""
-    yield from table(
-        ("Mean over traces", *(escaped(name) for name in tasks)),
-        (
-            (label, *(number(getattr(one, field), unit) for one in tasks.values()))
-            for field, label, unit in EFFICIENCY
-        ),
-    )
-    yield ""
-
-
-def _outcomes(report: Report) -> Iterator[str]:
-    for name, task in report.tasks.items():
-        shown = [outcome for outcome, counts in task.outcomes.items() if any(counts)]
-        yield f"## {escaped(name)}: outcomes by budget"
-        yield ""
-        columns = ["Accuracy", "Interval", "Frontier", *(escaped(outcome) for outcome in shown)]
-        yield from table(
-            ("Budget", *columns), (_outcome_row(task, i, shown) for i in range(len(task.curve.budgets)))
+def _measures(columns: Sequence[Sequence[MeasureRecord]]) -> Iterator[tuple[str, ...]]:
+    """One row per measure, one column per task and the average."""
+    first = {one.name: one for measures in reversed(columns) for one in measures}
+    names = dict.fromkeys(one.name for measures in columns for one in measures)
+    for name in names:
+        found = [next((one for one in measures if one.name == name), None) for measures in columns]
+        yield (
+            name,
+            "%" if first[name].unit == "fraction" else first[name].unit,
+            {True: "higher", False: "lower", None: "–"}[first[name].higher_is_better],
+            *(figure(measured(one)) for one in found),
         )
-        failures = task.grader_failures
-        if failures.count:
-            yield ""
-            yield (
-                f"{failures.count:,} answers could not be graded and count as wrong. Were all of them right, "
-                f"accuracy at {task.curve.budgets[-1]:,} tokens would be "
-                f"{number(failures.accuracy_if_right[-1], 'fraction')} instead of "
-                f"{number(task.curve.accuracy[-1], 'fraction')}."
-            )
-        yield ""
+
+
+def _efficiency(tasks: Sequence[EfficiencyRecord]) -> Iterator[tuple[str, ...]]:
+    """Per-trace efficiency (definitions: Efficiency of single traces): one row per figure."""
+    for field, label, unit in EFFICIENCY:
+        yield (label, *(figure(number(getattr(one, field), unit)) for one in tasks))
+
+
+def _outcomes(task: TaskReport) -> tuple[list[str], list[tuple[str, ...]], dict[str, Any] | None]:
+    """The outcomes that occur, a row per budget, and what could not be graded."""
+    shown = [outcome for outcome, counts in task.outcomes.items() if any(counts)]
+    rows = [_outcome_row(task, i, shown) for i in range(len(task.curve.budgets))]
+    failures = task.grader_failures
+    if not failures.count:
+        return shown, rows, None
+    return (
+        shown,
+        rows,
+        {
+            "count": failures.count,
+            "budget": f"{task.curve.budgets[-1]:,}",
+            "if_right": number(failures.accuracy_if_right[-1], "fraction"),
+            "accuracy": number(task.curve.accuracy[-1], "fraction"),
+        },
+    )
 
 
 def _outcome_row(task: TaskReport, i: int, shown: list[str]) -> tuple[str, ...]:
@@ -232,39 +157,10 @@ def _outcome_row(task: TaskReport, i: int, shown: list[str]) -> tuple[str, ...]:
     )
 
 
-def _cost(report: Report) -> Iterator[str]:
-    if not report.cost:
-        return
-    yield "## Cost"
-    yield ""
-    yield from table(
-        ("Counter", "Value"),
-        ((escaped(name.replace("_", " ")), _counter(name, value)) for name, value in report.cost.items()),
-    )
-
-
 def _counter(name: str, value: float | int | None) -> str:
     if name.endswith("share"):
         return number(value, "fraction")
     return f"{value:,}" if isinstance(value, int) else number(value, "")
-
-
-def _pictures(pictures: Sequence[str]) -> Iterator[str]:
-    if pictures:
-        yield "## Pictures"
-        yield ""
-        yield from pictured(pictures)
-
-
-def _protocol(report: Report) -> Iterator[str]:
-    yield "## Protocol"
-    yield ""
-    yield f"Digest `{escaped(report.digest)}`: only runs with this digest may be compared with this one."
-    yield ""
-    yield from table(
-        ("Setting", "Value"),
-        ((escaped(name), escaped(value)) for name, value in _settings(report.protocol)),
-    )
 
 
 def _settings(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -279,62 +175,27 @@ def _settings(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield name, json.dumps(value, ensure_ascii=False)
 
 
-def control_section(report: Report) -> Iterator[str]:
-    """Every method's measures by task, then every setting."""
-    for name, task in report.tasks.items():
-        if not task.control:
-            continue
-        yield f"## {escaped(name)}: test-time control"
-        yield ""
-        yield from table(
-            (
-                "Method",
-                "Settings",
-                "Control",
-                "Scaling (points per doubling)",
-                "per 1,000 tokens",
-                "Performance",
-            ),
-            (_method_row(method) for method in task.control),
-        )
-        yield ""
-        yield from _control_settings(task)
-        yield ""
-
-
 def _method_row(method: MethodRecord) -> tuple[str, ...]:
     left_out = f" ({method.pairs_left_out} pairs left out)" if method.pairs_left_out else ""
     control, scaling, per_1000, performance = (
         measured(method.measure(name)) for name in ("control", "scaling", "scaling_per_1000", "performance")
     )
     return (
-        escaped(method.method),
+        method.method,
         f"{len(method.settings)}",
-        control,
-        scaling + left_out,
-        per_1000,
-        performance,
+        figure(control),
+        figure(scaling + left_out),
+        figure(per_1000),
+        figure(performance),
     )
 
 
-def _control_settings(task: TaskReport) -> Iterator[str]:
-    yield from table(
-        (
-            "Method: setting",
-            "Asked for (tokens)",
-            "Thinking used",
-            "5 / 50 / 95%",
-            "Samples within",
-            "Answer tokens",
-            "Accuracy",
-            "Cut at max_tokens",
-        ),
-        (
-            _setting_row(method, setting, "" if setting is not method.reference else " (reference)")
-            for method in task.control
-            for setting in (*method.settings, *([method.reference] if method.reference else []))
-        ),
-    )
+def _setting_rows(task: TaskReport) -> list[tuple[str, ...]]:
+    return [
+        _setting_row(method, setting, "" if setting is not method.reference else " (reference)")
+        for method in task.control
+        for setting in (*method.settings, *([method.reference] if method.reference else []))
+    ]
 
 
 def _setting_row(method: MethodRecord, one: SettingRecord, remark: str) -> tuple[str, ...]:
@@ -349,12 +210,12 @@ def _setting_row(method: MethodRecord, one: SettingRecord, remark: str) -> tuple
         asked = f"{least} {most}".strip() if not least else f"≥ {least} {most}".strip()
     quantiles = " / ".join(f"{one.tokens_quantiles[i]:,.0f}" for i in (0, 2, 4))
     return (
-        escaped(f"{method.method}: {one.name}{remark}"),
+        f"{method.method}: {one.name}{remark}",
         asked,
         number(one.tokens, "tokens"),
         quantiles,
         number(one.within, "fraction"),
         number(one.answer_tokens, "tokens"),
-        number(one.accuracy, "fraction") + interval,
+        figure(number(one.accuracy, "fraction") + interval),
         number(one.unfinished, "fraction"),
     )

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from reghar.errors import InputError
 from reghar.frontiers.choose import frontier_identity
 from reghar.protocol import differences
-from reghar.report.markdown import pictured
+from reghar.report.markdown import figure
 from reghar.report.schema import Report
-from reghar.report.text import escaped, measured, table
+from reghar.report.templates import render
+from reghar.report.text import measured
 from reghar.terminal import printable
 
 
@@ -51,7 +52,14 @@ def rank(reports: Sequence[Report]) -> Ranking:
 
 def ranking_markdown(ranking: Ranking, pictures: Sequence[str] = ("curves.png",)) -> str:
     """The page for several runs: the ranking, and the `pictures` beside it."""
-    return "\n".join(_page(ranking, pictures)) + "\n"
+    return render(
+        "ranking.md.jinja",
+        ranking=ranking,
+        first=ranking.reports[0],
+        columns=COLUMNS,
+        rows=_rows(ranking),
+        pictures=list(pictures),
+    )
 
 
 COLUMNS = {
@@ -66,34 +74,7 @@ COLUMNS = {
 
 def _rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
     for place, report in ranking.places():
-        yield (place, report.model, *(measured(report.overall(name)) for name in COLUMNS))
-
-
-def _page(ranking: Ranking, pictures: Sequence[str]) -> Iterator[str]:
-    first = ranking.reports[0]
-    yield "# Ranking"
-    yield ""
-    if ranking.measure == "area":
-        yield (
-            "By area under the curve, the mean over tasks, largest first: against any frontier of all tasks "
-            "the order of REG would be the same."
-        )
-    else:
-        name = "" if first.frontier is None else f" of {escaped(first.frontier.name)}"
-        yield f"By REG against the frontier{name}, smallest first."
-    yield ""
-    rows = (tuple(escaped(cell) for cell in row) for row in _rows(ranking))
-    yield from table(("Place", "Model", *COLUMNS.values()), rows)
-    yield ""
-    yield (
-        "In brackets: 95% bootstrap intervals of each figure. They are not intervals of the differences: "
-        "`reghar compare` pairs the runs problem by problem."
-    )
-    yield ""
-    yield from pictured(pictures)
-    yield "*Accuracy of the forced answer by budget; shaded, each model's gap to the frontier.*"
-    yield ""
-    yield f"Tasks: {', '.join(escaped(name) for name in first.tasks)}. Protocol `{escaped(first.digest)}`."
+        yield (place, report.model, *(figure(measured(report.overall(name))) for name in COLUMNS))
 
 
 def _key(report: Report, measure: str) -> tuple[bool, bool, float, str]:

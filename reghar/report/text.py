@@ -6,7 +6,6 @@ Nothing that a model or a file name writes may reach a report unescaped (definit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 
 from reghar.report.schema import MeasureRecord
 from reghar.terminal import printable, shortened
@@ -57,12 +56,3 @@ def measured(measure: MeasureRecord | None) -> str:
 def plain(measure: MeasureRecord | None) -> str:
     """The value alone."""
     return "–" if measure is None else number(measure.value, measure.unit)
-
-
-def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    """Lines of a Markdown table of escaped cells: first column to the left, figures to the right."""
-    names = list(header)
-    yield f"| {' | '.join(names)} |"
-    yield f"|:--|{'--:|' * (len(names) - 1)}"
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
