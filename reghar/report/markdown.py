@@ -181,7 +181,7 @@ def _measures(report: Report) -> Iterator[str]:
 
 
 def _efficiency(report: Report) -> Iterator[str]:
-    """Per-trace efficiency (definitions: Efficiency of single traces): a row a figure, a column a task."""
+    """Per-trace efficiency: one row per figure, one column per task."""
     tasks = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
     if not tasks:
         return
