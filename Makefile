@@ -14,6 +14,8 @@ setup: $(READY)
 # wheel asks for torchvision, torchaudio and torchcodec, which the harness does not need and whose
 # default builds break `transformers` beside a CPU torch.
 $(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.platform != "linux" or sys.version_info < (3, 11))' || { \
+		echo "reghar needs Linux and Python 3.11 or later: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check "torch==2.13.0"
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt

@@ -1,9 +1,11 @@
 """A stored run in a notebook: `reghar.load(path)`.
 
+```python
 run = reghar.load("results/my-run")
-run.traces            # a row a trace, with its efficiency
+run.traces  # one row per trace, with its efficiency
 run.reg("aime24", "Qwen3-4B").total
 run.plot("aime24", frontier="Qwen3-4B")
+```
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ class Run:
 
     @cached_property
     def traces(self) -> pd.DataFrame:
-        """A row a trace: key `task, problem, sample`; text, lengths (tokens), efficiency.
+        """One row per trace: key `task, problem, sample`; text, lengths (tokens), efficiency.
 
         The columns of `docs/page.md`: those of `traces/`, and `first_correct`, `settled`, `flips`,
         `overthought`, `wasted_tokens`, `outcome_efficiency`, NaN where they do not exist.
@@ -56,12 +58,12 @@ class Run:
 
     @property
     def answers(self) -> pd.DataFrame:
-        """A row an answer: key and `budget` (null: the trace's own), `forced`, `text`, tokens."""
+        """One row per answer: key and `budget` (null: the trace's own), `forced`, `text`, tokens."""
         return self.stored.answers
 
     @property
     def scores(self) -> pd.DataFrame:
-        """A row an answer: key, `budget` (null: the trace's own), `outcome`, `answer` that was graded."""
+        """One row per answer: key, `budget` (null: the trace's own), `outcome`, `answer` that was graded."""
         return self.stored.scores
 
     def curve(self, task: str) -> Curve:

@@ -75,7 +75,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _points(frontier: Frontier) -> list[tuple[str, ...]]:
-    """A row a budget, a column a task; with the winner where it is known."""
+    """One row per budget, one column per task; with the winner where it is known."""
     rows: list[tuple[str, ...]] = []
     by_task = [dict(zip(one.budgets, one.accuracy, strict=True)) for one in frontier.tasks.values()]
     winners = [dict(zip(one.budgets, one.winner or (), strict=False)) for one in frontier.tasks.values()]

@@ -113,7 +113,7 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
 
 
 def junit(check: Check) -> str:
-    """JUnit XML: a test case a gate, failed where the run is worse."""
+    """JUnit XML: one test case per gate, failed where the run is worse."""
     failed = sum(not verdict.passed for verdict in check.verdicts)
     suite = ElementTree.Element(
         "testsuite",

@@ -87,7 +87,7 @@ def to_csv(comparison: Comparison) -> str:
 
 
 def latex(comparison: Comparison) -> str:
-    """Two tabulars for the package booktabs: REG table 1 (a row a side, columns by task), the differences."""
+    """Two tabulars for booktabs: REG table 1 (one row per side, columns by task), the differences."""
     return "\n".join((*_latex_table_1(comparison), "", *_latex_differences(comparison))) + "\n"
 
 

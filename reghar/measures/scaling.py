@@ -134,7 +134,7 @@ def majority(
 
 
 def _subsets(samples: int, k: int, seed: int) -> Array:
-    """Shape (S, n): a row a subset of k samples, 1 where it holds a sample."""
+    """Shape (S, n): one row per subset of k samples, 1 where it holds a sample."""
     if k == samples:
         return np.ones((1, samples))
     if k == 1:

@@ -16,7 +16,7 @@ KEY = ["task", "problem", "sample"]
 
 
 def trace_table(run: StoredRun) -> pd.DataFrame:
-    """A row a planned trace: `KEY`; `length`, `thinking_length` (tokens), `finished`, `looped`; `outcome`
+    """One row per planned trace: `KEY`; `length`, `thinking_length` (tokens), `finished`, `looped`; `outcome`
     of its own answer (null where none is stored); the columns of `reghar.efficiency.Efficiency`."""
     return pd.concat([_of_task(run.outcomes(task)) for task in run.tasks], ignore_index=True)
 

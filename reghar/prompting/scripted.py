@@ -1,4 +1,4 @@
-"""The stand-in model of `--engine scripted`: a token a byte, on any machine, without weights."""
+"""The stand-in model of `--engine scripted`: one token per byte, on any machine, without weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EOS = 0
 
 
 class ByteTokenizer:
-    """A token a byte, and the three special tokens."""
+    """One token per byte, and the three special tokens."""
 
     has_chat_template = True
     bos = ""

@@ -133,7 +133,7 @@ def _trade_off(ranking: Ranking) -> Callable[[Axes], None]:
 
 
 def _overlay_panels(ranking: Ranking, scale: Scale) -> list[curves.Panel]:
-    """A panel a task; the legend gives every model's REG over all tasks."""
+    """One panel per task; the legend gives every model's REG over all tasks."""
     labels = [
         curves.model_label(report.model, report.overall("reg"))
         if report.complete

@@ -1,9 +1,9 @@
 """A run's folder.
 
 run.json            protocol, digest, model, engine, versions, seed, sessions, end
-traces/             a row a trace, with its token ids
-answers/            a row a forced answer, and one of the trace's own (`budget` null)
-scores/             a row an answer, part by part beside `answers/`
+traces/             one row per trace, with its token ids
+answers/            one row per forced answer, and one of the trace's own (`budget` null)
+scores/             one row per answer, part by part beside `answers/`
 report.json, report.md, curves.png
 """
 

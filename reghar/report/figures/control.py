@@ -42,7 +42,7 @@ def write_control_figures(report: Report, run: StoredRun, folder: Path) -> list[
 
 
 def accuracy_by_tokens(axes: Axes, methods: tuple[MethodRecord, ...]) -> None:
-    """A line a method: accuracy over the thinking tokens that its settings used (s1 figures 1, 4, 7)."""
+    """One line per method: accuracy over the thinking tokens that its settings used (s1 figures 1, 4, 7)."""
     for i, method in enumerate(methods):
         settings = sorted(method.settings, key=lambda one: one.tokens)
         colour, line = style.MODELS[i % len(style.MODELS)]
