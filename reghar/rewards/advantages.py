@@ -7,6 +7,9 @@ from numpy.typing import ArrayLike
 
 from reghar.rewards.inputs import Array, rewards
 
+_EQUAL = 1e-9
+"""Difference up to which rewards count as equal, absolute below 1 and relative above."""
+
 
 def rloo(values: ArrayLike) -> Array:
     """Each reward minus the mean of the others (RLOO, arXiv 2402.14740). Keeps the rewards' scale.
@@ -26,6 +29,6 @@ def grpo(values: ArrayLike) -> Array:
     the difference of right and wrong. Raises InputError for fewer than 2 rewards and for NaN.
     """
     array = rewards(values)
-    if np.ptp(array) == 0:  # before any rounding of the mean
+    if np.ptp(array) <= _EQUAL * max(1.0, np.abs(array).max()):  # rounding must not become an advantage
         return np.zeros_like(array)
     return np.asarray((array - array.mean()) / array.std(ddof=1))
