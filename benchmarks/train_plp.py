@@ -29,10 +29,10 @@ from typing import Any
 from reghar import demo
 from reghar.demo.ladder import Ladder, draw, task_ladders, unseen
 from reghar.rewards.trl import AnswerRule, length_reward
+from tools.train_demo.__main__ import BATCH_TOKENS, train
 from tools.train_demo.examples import Writer, batches
 from tools.train_demo.prompts import INSTRUCTION
 from tools.train_demo.reasoning import Piece, verbose
-from tools.train_demo.train import BATCH_TOKENS, train
 
 LEFT_OUT = 0.25
 """Share of the checks that the cold start leaves out."""
