@@ -1,6 +1,6 @@
 """Does a reward do what it says? Fine-tunes demo:verbose with PLP, and measures it before and after.
 
-    python benchmarks/train_plp.py --out FOLDER [--minutes 10] [--alpha 4] [--cold-start 100] [--samples 2]
+    python benchmarks/train_plp.py --out FOLDER [--minutes 10] [--alpha 4] [--cold-start 300] [--samples 2]
 
 `demo:verbose` checks every step of a ladder, which costs 10 of its 17 tokens a step and changes no
 answer: a length reward on right responses should teach it to leave the checks out. As it stands it
@@ -34,7 +34,7 @@ from tools.train_demo.examples import Writer, batches
 from tools.train_demo.prompts import INSTRUCTION
 from tools.train_demo.reasoning import Piece, verbose
 
-LEFT_OUT = 0.25
+LEFT_OUT = 0.5
 """Share of the checks that the cold start leaves out."""
 LONGEST = 5
 """Steps of the longest ladder in PLP's training: 100 tokens of `demo:verbose`."""
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the models and the runs")
     parser.add_argument("--minutes", type=float, default=10, help="of PLP, on --threads processors")
     parser.add_argument("--alpha", type=float, default=4)
-    parser.add_argument("--cold-start", type=int, default=100, metavar="STEPS")
+    parser.add_argument("--cold-start", type=int, default=300, metavar="STEPS")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--samples", type=int, default=2, help="a problem, in the evaluation")
