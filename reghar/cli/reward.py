@@ -91,7 +91,7 @@ def _budgets(text: str) -> list[int]:
 def _print(tasks: list[TaskRewards]) -> None:
     from rich.console import Console
 
-    from reghar.report.text import printable
+    from reghar.terminal import printable
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for one in tasks:
