@@ -124,7 +124,15 @@ def measure(name: str, model: str, arguments: argparse.Namespace) -> Path:
     out: Path = arguments.out / name
     command = [sys.executable, "-m", "reghar", "run", "--model", model, "--tasks", "ladder"]
     command += ["--budgets", ",".join(map(str, range(0, 513, 32))), "--max-tokens", "1024"]
-    command += ["--samples", str(arguments.samples), "--frontier", "ladder", "--out", str(out), "--resume"]
+    command += [
+        "--samples",
+        str(arguments.samples),
+        "--frontier",
+        arguments.frontier,
+        "--out",
+        str(out),
+        "--resume",
+    ]
     subprocess.run(command, check=True)
     return out
 
@@ -142,6 +150,7 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--samples", type=int, default=2, help="a problem, in the evaluation")
+    parser.add_argument("--frontier", default="ladder", help="a name or a file")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()

@@ -69,6 +69,9 @@ def test_only_a_trailing_end_token_is_no_token(tokenizer: Any) -> None:
     full = [[*padded, tokenizer.eos_token_id], [*padded, padded[-1]]]
     assert reward(completion_ids=full, **given) == [1, 0]
     assert reward(completion_ids=[[tokenizer.eos_token_id], [0]], **given) == [0, 0]
+    for ends in (padded[-1], [padded[-1]]):
+        other = length_reward("token_budget", tokenizer, answers=INTEGER, eos_token_ids=ends, limit=9)
+        assert other(completion_ids=full, **given) == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ from reghar.prompting.tokenizer import PretrainedTokenizer, Tokenizer
 Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
 """As TRL gives it: text, or chat messages."""
 
+EosTokenIds: TypeAlias = int | Collection[int] | None
+"""As `model.generation_config.eos_token_id` gives them."""
+
 LogMetric: TypeAlias = Callable[[str, float], None]
 LogExtra: TypeAlias = Callable[[str, list[Any]], None]
 
@@ -108,11 +111,12 @@ class Completion:
 class CompletionReader:
     """Reads the prompts and completion ids of a trainer with the model's own tokenizer."""
 
-    def __init__(self, tokenizer: Any, eos_token_ids: Collection[int] = ()) -> None:
+    def __init__(self, tokenizer: Any, eos_token_ids: EosTokenIds = None) -> None:
         """`tokenizer`: of `transformers`; `eos_token_ids`: those that end a response beside its own."""
         self.tokenizer: Tokenizer = PretrainedTokenizer(tokenizer)
         self.delimiters = find_delimiters(self.tokenizer)
-        self._ends = {tokenizer.eos_token_id, *eos_token_ids}
+        more = (eos_token_ids,) if isinstance(eos_token_ids, int) else eos_token_ids or ()
+        self._ends = {tokenizer.eos_token_id, *more}
 
     def read(
         self, prompts: Sequence[Prompt], completions: Sequence[Any], completion_ids: Sequence[Sequence[int]]

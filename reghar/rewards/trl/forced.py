@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from reghar.rewards.trl.completions import (
     AnswerRule,
     Completion,
     CompletionReader,
+    EosTokenIds,
     LogExtra,
     LogMetric,
     Prompt,
@@ -54,7 +55,7 @@ def forced_reward(
     *,
     l_max: int,
     answers: AnswerRule | None = None,
-    eos_token_ids: Collection[int] = (),
+    eos_token_ids: EosTokenIds = None,
     probe: str = DEFAULT_PRESET,
     temperature: float = 0.6,
     top_p: float = 0.95,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from reghar.errors import InputError
@@ -12,6 +12,7 @@ from reghar.rewards.catalogue import OVER_GROUPS, PER_PROBLEM, WHOLE, reward_nam
 from reghar.rewards.trl.completions import (
     AnswerRule,
     CompletionReader,
+    EosTokenIds,
     LogExtra,
     LogMetric,
     Prompt,
@@ -29,16 +30,16 @@ def length_reward(
     tokenizer: Any,
     *,
     answers: AnswerRule | None = None,
-    eos_token_ids: Collection[int] = (),
+    eos_token_ids: EosTokenIds = None,
     gather: Gather | None = None,
     **settings: float,
 ) -> LengthReward:
     """A reward of whole responses for `reward_funcs`: `length_reward("plp", tokenizer, alpha=4)`.
 
     `settings` are the keyword arguments of the pure function; `ref_length`, `ref_accuracy` (for
-    length_harmonizing) are columns of the data set. `eos_token_ids`: give
-    `model.generation_config.eos_token_id` where it lists several. `gather`: collects rows over all
-    processes (default: accelerate's). Raises InputError for an unknown name or a setting out of range.
+    length_harmonizing) are columns of the data set. `eos_token_ids`: for models with other ends than the
+    tokenizer's, `model.generation_config.eos_token_id`. `gather`: collects rows over all processes
+    (default: accelerate's). Raises InputError for an unknown name or a setting out of range.
     """
     if name not in WHOLE:
         raise InputError(f"unknown reward {name!r} of whole responses; there are {', '.join(WHOLE)}")
