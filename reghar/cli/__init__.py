@@ -17,6 +17,7 @@ from reghar.terminal import printable, shortened
 GROUPS = {
     "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "grade"),
     "compare": ("compare", "check"),
+    "train": ("reward", "export"),
     "data": ("frontier", "tasks", "budgets", "contamination"),
 }
 """Commands by what somebody wants, in the order of `reghar --help`. Each is a module of this package."""

@@ -1,0 +1,70 @@
+"""`reghar export`: the stored traces of own tasks as training data."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from pathlib import Path
+
+from reghar.errors import InputError
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command."""
+    parser = subparsers.add_parser(
+        "export",
+        help="stored traces as training data",
+        description="TRL's JSON lines from the traces of complete runs on tasks of your own: the shortest "
+        "correct response of every problem, or preference pairs. Packaged benchmarks are refused.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of complete runs")
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--sft", choices=("shortest",), help="prompt and completion: the shortest correct one")
+    kind.add_argument(
+        "--pairs",
+        choices=("shortest", "dast"),
+        help="chosen and rejected: the shortest correct and the longest of all; or (dast) the shortest and "
+        "the longest of the right ones, and of the wrong ones",
+    )
+    parser.add_argument(
+        "--ratio", type=float, metavar="R", help="of dast: the rejected is at least R times as long"
+    )
+    parser.add_argument(
+        "--drop-solved",
+        type=float,
+        metavar="ACCURACY",
+        help="without the problems that the run of --by solves with more than this accuracy (0..1)",
+    )
+    parser.add_argument("--by", type=Path, metavar="RUN", help="the run that --drop-solved goes by")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
+    parser.set_defaults(handler=handle)
+
+
+def handle(arguments: argparse.Namespace) -> int:
+    """Exports; the number of lines goes to standard error."""
+    from reghar.exports.training import load_groups, pairs, shortest_correct, unsolved
+    from reghar.store import load_run
+
+    if (arguments.drop_solved is None) != (arguments.by is None):
+        raise InputError("--drop-solved ACCURACY and --by RUN go together; give both")
+    if arguments.ratio is not None and arguments.pairs != "dast":
+        raise InputError("--ratio belongs to --pairs dast")
+    groups = load_groups([load_run(path) for path in arguments.runs])
+    kept = groups
+    if arguments.by is not None:
+        kept = unsolved(groups, load_run(arguments.by), arguments.drop_solved)
+    lines = shortest_correct(kept) if arguments.sft else pairs(kept, arguments.pairs, arguments.ratio)
+    text, count = io.StringIO(), 0
+    for line in lines:
+        text.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
+    if arguments.out is None:
+        sys.stdout.write(text.getvalue())
+    else:
+        from reghar.store.parts import write_aside
+
+        write_aside(arguments.out, lambda file: file.write(text.getvalue().encode()))
+    sys.stderr.write(f"{count} lines from {len(kept)} of {len(groups)} problems\n")
+    return 0
