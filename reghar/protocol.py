@@ -13,8 +13,8 @@ from typing import Any, Literal
 PROTOCOL_VERSION = 1
 
 BudgetCounts = Literal["response", "thinking"]
-Tokens = Literal["ids", "text"]
-"""How tokens travel to and from the engine."""
+Tokens = Literal["ids", "text", "reported"]
+"""How tokens travel to and from the engine; `reported`: only their number is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,8 @@ class Protocol:
     grader: str
     """Version of the grading rules."""
     tokens: Tokens = "ids"
-    """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there."""
+    """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there.
+    `reported` where a chat server shows no tokens: lengths are what it says, and nothing is cut."""
     integration: str = "trapezoid"
     control: dict[str, Any] = field(default_factory=lambda: {"method": "force"})
     version: int = PROTOCOL_VERSION

@@ -63,7 +63,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--control",
         metavar="METHOD",
         default="force",
-        help="force (default: read off the curve), wait, tokens, steps, class, effort, or template",
+        help="force (default: read off the curve), wait, tokens, steps, class, effort, template, or body",
     )
     control.add_argument(
         "--settings",
@@ -107,9 +107,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     engine = parser.add_argument_group("engine and output")
     engine.add_argument(
         "--engine",
-        choices=("vllm", "openai", "ray", "scripted"),
+        choices=("vllm", "openai", "chat", "ray", "scripted"),
         default="vllm",
-        help="vllm in this process (default); openai: servers; ray: many replicas; "
+        help="vllm in this process (default); openai: servers; chat: servers that show no "
+        "tokens; ray: many replicas; "
         "scripted: a stand-in without a model, for trying out",
     )
     engine.add_argument(
@@ -135,7 +136,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="what a dry run takes one GPU to generate (default 2500)",
     )
 
-    served = parser.add_argument_group("servers (--engine openai)")
+    served = parser.add_argument_group("servers (--engine openai, chat)")
     served.add_argument(
         "--base-url", metavar="URL[,URL...]", help="servers of the OpenAI completions API with this model"
     )
@@ -156,6 +157,18 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="give up when no server has answered for so long (default 120)",
     )
+
+    chat = parser.add_argument_group("chat servers (--engine chat, docs/chat.md)")
+    chat.add_argument(
+        "--body",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a field of every request, such as stream=false; null removes one; may be repeated",
+    )
+    chat.add_argument("--price-in", type=float, metavar="X", help="of a million prompt tokens")
+    chat.add_argument("--price-out", type=float, metavar="X", help="of a million response tokens")
+    chat.add_argument("--max-cost", type=float, metavar="X", help="stop before the run costs more")
 
     replicas = parser.add_argument_group("replicas (--engine ray)")
     replicas.add_argument(
@@ -221,6 +234,10 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         engine=arguments.engine,
         engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),
         concurrency=arguments.concurrency,
+        body=key_values(arguments.body, "--body"),
+        price_in=arguments.price_in,
+        price_out=arguments.price_out,
+        max_cost=arguments.max_cost,
         base_url=arguments.base_url,
         api_key_env=arguments.api_key_env,
         request_timeout=arguments.request_timeout,

@@ -152,6 +152,12 @@ def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, Meas
         yield "without a frontier REG is unknown; its differences are those of the areas under the curves"
     elif reference.record.unknown:
         yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
+    reported = [side.label for side in sides if side.protocol.get("tokens") == "reported"]
+    if reported:
+        yield (
+            f"lengths of {' and '.join(reported)} are tokens as its server reports them: tokenizers differ, "
+            "so equal texts may have unequal lengths"
+        )
     for side in sides:
         if len(side.runs) > 1:
             yield (

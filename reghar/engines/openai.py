@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
-from reghar.engines.preflight import EXTENSIONS, Served, headers, inspect_server, retry_after, server_says
-from reghar.engines.servers import RequestFailure, Server, Servers
+from reghar.engines.http import client_session, events, refusal
+from reghar.engines.preflight import EXTENSIONS, Served, inspect_server, server_says
+from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
 from reghar.errors import EngineError
 from reghar.prompting.tokenizer import Model
 from reghar.protocol import Tokens
@@ -22,9 +23,6 @@ from reghar.protocol import Tokens
 if TYPE_CHECKING:
     import aiohttp
 
-TRIES = 10
-"""Most tries of one request that fail by an error of the server; being asked to wait is none."""
-CONNECT_SECONDS = 30.0
 LARGEST_ID = 2**31 - 1
 """What the store holds; ids beyond the vocabulary are the schedule's business."""
 
@@ -139,14 +137,14 @@ class OpenAIEngine:
         import aiohttp
 
         if self._client is None:
-            self._client = self._new_client()
+            self._client = client_session(self._api_key_env, self._connections, self._timeout)
         try:
             async with self._client.post(f"{server.url}/completions", data=body) as response:
                 if response.status != 200:
-                    raise _refusal(server, response, await response.text(errors="replace"))
+                    raise refusal(server, response, await response.text(errors="replace"))
                 stream = _Stream(self._model, self._tokens, max_tokens)
                 try:
-                    async for event in _events(response.content):
+                    async for event in events(response.content):
                         chunk = stream.read(event)
                         if chunk is not None:
                             yield chunk
@@ -161,18 +159,6 @@ class OpenAIEngine:
             raise RequestFailure(f"silent for {self._timeout:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise RequestFailure(f"{type(error).__name__}: {error}") from error
-
-    def _new_client(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        return aiohttp.ClientSession(
-            headers={"Content-Type": "application/json", **headers(self._api_key_env)},
-            connector=aiohttp.TCPConnector(limit=self._connections),
-            # No limit on the whole: a long trace may take hours, and may wait for a free connection.
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=min(CONNECT_SECONDS, self._timeout), sock_read=self._timeout
-            ),
-        )
 
 
 @dataclass
@@ -228,24 +214,3 @@ class _Stream:
         details = (usage or {}).get("prompt_tokens_details") or {}
         if self.last is not None and isinstance(details.get("cached_tokens"), int):
             self.last = Chunk(self.last.token_ids, self.last.finish_reason, details["cached_tokens"])
-
-
-async def _events(content: aiohttp.StreamReader) -> AsyncGenerator[str, None]:
-    """The data of server-sent events up to `[DONE]`; a line may be of any length."""
-    rest = b""
-    async for block in content.iter_any():
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data:"):
-                data = line[5:].strip().decode(errors="replace")
-                if data == "[DONE]":
-                    return
-                yield data
-
-
-def _refusal(server: Server, response: aiohttp.ClientResponse, text: str) -> Exception:
-    """What an answer other than 200 means: `RequestFailure` where it may pass, else `EngineError`."""
-    said = f"{response.status}: {server_says(text)}"
-    if response.status in (408, 429) or response.status >= 500:
-        return RequestFailure(f"answers {said}", retry_after=retry_after(response.headers))
-    return EngineError(f"the server at {server.url} refuses a request with {said}")

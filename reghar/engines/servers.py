@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from reghar.errors import EngineError
 
+TRIES = 10
+"""Most tries of one request that fail by an error of the server; being asked to wait is none."""
 FIRST_REST, LONGEST_REST = 0.5, 30.0
 """Seconds that a server rests after its first failure; twice as long after each further one."""
 SESSIONS = 1 << 16

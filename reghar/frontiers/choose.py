@@ -64,7 +64,7 @@ def choose_reference(spec: str, *, model: str, protocol: Mapping[str, Any]) -> R
     compared is dropped with a note for `auto` and raises InputError for a named frontier; a budget
     outside the frontier's is refused for both.
     """
-    if spec == "none":
+    if spec == "none" or (spec == "auto" and protocol.get("tokens") == "reported"):
         return Reference()
     if spec == "auto":
         found = match_frontier(model)
@@ -106,6 +106,8 @@ def _obstacle(
     """Why the area between curve and frontier would not be this task's REG; None where it is."""
     if task not in frontier.tasks:
         return f"the frontier {frontier.name} has no task {task}, only {', '.join(frontier.tasks)}"
+    if protocol.get("tokens") == "reported":
+        return "a chat server's replies cannot be cut at budgets"
     if len(protocol["budgets"]) < 2:
         return "one budget spans no area"
     counts = "response"

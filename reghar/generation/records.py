@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from reghar.seeds import derive_seed
+
+Withheld = Literal["truncated", "refused"]
+"""Why a chat server's reply is not graded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +47,23 @@ class Trace:
     """Thinking tokens after which the model's countdown of steps reached zero; None where it did not,
     or the setting asks for no steps."""
 
+    reported_length: int | None = None
+    """Tokens of the response as a chat server reports them; `token_ids` is then empty, and where the
+    server tells the tokens of reasoning, they stand as the block from 0 to `thinking_end`."""
+    withheld: Withheld | None = None
+    """Why a chat server's reply is no answer; None for all others."""
+
+    @property
+    def length(self) -> int:
+        """Tokens |y| of the response, end-of-sequence token excluded."""
+        return len(self.token_ids) if self.reported_length is None else self.reported_length
+
     @property
     def thinking_length(self) -> int:
         """Tokens inside the thinking block; 0 where there is none."""
         if self.thinking_start is None:
             return 0
-        end = len(self.token_ids) if self.thinking_end is None else self.thinking_end
+        end = self.length if self.thinking_end is None else self.thinking_end
         return end - self.thinking_start
 
 
@@ -76,6 +91,8 @@ class ForcedAnswer:
     setting: str = ""
     """That of its trace."""
     dropped_tokens: int = 0
+    withheld: Withheld | None = None
+    """That of its trace: it is then the outcome."""
     """Trace tokens that could not be sent back because the engine refuses their ids."""
 
 

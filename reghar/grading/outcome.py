@@ -16,6 +16,10 @@ class Outcome(StrEnum):
     """A box that was opened and never closed."""
     GRADER_TIMEOUT = "grader_timeout"
     GRADER_ERROR = "grader_error"
+    TRUNCATED = "truncated"
+    """A chat server cut the reply at the most tokens: it is not graded."""
+    REFUSED = "refused"
+    """The model, or a filter before it, would not answer."""
 
 
 OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)

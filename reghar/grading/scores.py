@@ -63,6 +63,8 @@ class AnswerScorer:
             )
 
     def _segment(self, row: Mapping[str, Any]) -> Segment:
+        if row.get("withheld") is not None:
+            return Segment(outcome=Outcome(row["withheld"]))
         text = row["text"]
         if text is None:  # the thinking never closed
             return Segment(outcome=Outcome.NO_ANSWER)

@@ -112,7 +112,7 @@ def evaluated_methods(run: StoredRun, task: str) -> Iterator[Method]:
         own = [_own(views[s.name].outcomes(task), s, thinking) for s in settings]
         members = [plain, *own] if waits else own
         yield Method(name=method, settings=members, reference=None if waits else plain)
-        if all(setting.maximum is not None for setting in settings):
+        if all(setting.budgets for setting in settings):
             forced = [_forced(views[s.name], task, s, thinking) for s in settings]
             yield Method(name=method + FORCED, settings=forced, reference=plain)
 

@@ -8,6 +8,7 @@ for letter.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from reghar.errors import InputError
 
-Method = Literal["force", "wait", "tokens", "steps", "class", "effort", "template"]
+Method = Literal["force", "wait", "tokens", "steps", "class", "effort", "template", "body"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 PLACEHOLDER = "{setting}"
@@ -79,13 +80,16 @@ class Setting:
     """The string in the place of the ignored end."""
     countdown: bool = False
     """Forcing on top also ends the thinking where the model's own countdown of steps reaches zero."""
+    body: str | None = None
+    """Fields of the request's body that ask a chat server for more or less thinking, as a JSON object;
+    its replies cannot be cut, so no answer is forced at `maximum`."""
     counted: bool = True
     """False for a trace that is only the way to another setting: it is stored, but not in A."""
 
     @property
     def budgets(self) -> tuple[int, ...]:
         """Thinking tokens at which answers are forced."""
-        return () if self.maximum is None else (self.maximum,)
+        return () if self.maximum is None or self.body is not None else (self.maximum,)
 
 
 PLAIN = Setting(name="")
@@ -131,6 +135,8 @@ def make_settings(
         return _class_settings(given or tuple(CLASSES))
     if method == "template":
         return _template_settings(given, user, system)
+    if method == "body":
+        return tuple(_body_setting(entry) for entry in given)
     if method == "tokens":
         numbers = _numbers("tokens", given, budgets)
         return tuple(_asked(method, n, maximum=n, user=TOKENS) for n in numbers)
@@ -224,6 +230,37 @@ def _template_settings(given: Sequence[str], user: str | None, system: str | Non
     if len({setting.name for setting in settings}) < len(settings):
         raise InputError(f"--settings names a setting twice: {','.join(given)}")
     return tuple(settings)
+
+
+def _body_setting(entry: str) -> Setting:
+    """`reasoning_effort=low`, `thinking.budget_tokens=2048`: fields of the body, joined with `+`, a dot
+    for each level. A field whose name ends in `_tokens` bounds the thinking tokens."""
+    body: dict[str, Any] = {}
+    maximum = None
+    for field in entry.split("+"):
+        path, equals, text = field.partition("=")
+        *above, last = path.strip().split(".")
+        if not equals or not last or not all(above) or not text:
+            raise InputError(f"--control body takes settings like reasoning_effort=low, not {entry!r}")
+        place = body
+        for name in above:
+            place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise InputError(f"setting {entry!r} gives {name!r} twice: as a value and as an object")
+        place[last] = json_value(text)
+        if last.endswith("_tokens") and type(place[last]) is int:
+            maximum = place[last]
+    return Setting(name=entry, method="body", maximum=maximum, body=json.dumps(body))
+
+
+def json_value(text: str) -> Any:
+    """`true`, `12`, `null` as JSON reads them; all else is text."""
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)  # `NaN` and 1e999 are no JSON, whatever Python reads
+    except ValueError:
+        return text
+    return value
 
 
 def _numbers(method: Method, given: Sequence[str], budgets: Sequence[int]) -> tuple[int, ...]:

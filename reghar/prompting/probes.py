@@ -42,7 +42,7 @@ class Probe:
     """Name of the preset, or `custom`."""
     text: str
     max_answer_tokens: int
-    """Most tokens of one forced answer, at least 1."""
+    """Most tokens of one forced answer, at least 1; 0 for `NO_PROBE`."""
 
     @property
     def opens_box(self) -> bool:
@@ -53,6 +53,10 @@ class Probe:
         """The text for one cut."""
         close = delimiters.close if delimiters is not None and thinking_open else ""
         return self.text.replace(CLOSE_THINKING, close)
+
+
+NO_PROBE = Probe(name="none", text="", max_answer_tokens=0)
+"""Of a run in which nothing is cut."""
 
 
 def make_probe(preset: str | None, text: str | None, max_answer_tokens: int | None) -> Probe:

@@ -71,6 +71,7 @@ def build_report(
                 measures[task],
                 reference,
                 method_records(run, task, interval=interval, seed=seed, replicates=replicates),
+                cuts=run.protocol.get("tokens") != "reported",
             )
             for task in run.tasks
         },
@@ -85,7 +86,10 @@ def _task(
     measures: TaskMeasures,
     reference: Reference,
     methods: tuple[MethodRecord, ...],
+    *,
+    cuts: bool,
 ) -> TaskReport:
+    """`cuts`: answers were forced at budgets, without which nothing is known of a trace's course."""
     counts = _counts(outcomes.outcome)
     failures = np.add(counts[Outcome.GRADER_TIMEOUT], counts[Outcome.GRADER_ERROR])
     return TaskReport(
@@ -100,7 +104,7 @@ def _task(
             count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
         measures=_records(measures.measures),
-        efficiency=_efficiency(outcomes),
+        efficiency=_efficiency(outcomes) if cuts else None,
         control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
     )

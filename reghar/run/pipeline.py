@@ -15,16 +15,18 @@ from typing import Any
 from rich.console import Console
 
 from reghar.engines.base import Engine
+from reghar.engines.chat import ChatEngine
 from reghar.errors import EngineError, InputError, RunInterruptedError
 from reghar.generation.jobs import Activity, Done
 from reghar.protocol import differences
-from reghar.run.engine import make_engine, make_schedule
+from reghar.run.engine import make_chat_engine, make_engine, make_schedule, prices
 from reghar.run.pending import Remaining
 from reghar.run.plan import Plan
 from reghar.run.progress import Bars, bars
 from reghar.run.provenance import new_manifest, now
 from reghar.run.replicas import RayFleet
 from reghar.run.scoring import PartScorer
+from reghar.store import load_run
 from reghar.store.folder import RunFolder
 from reghar.store.problems import write_problems
 
@@ -81,7 +83,7 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
 
 def _generate(
     plan: Plan,
-    engine: Engine | RayFleet,
+    engine: Engine | ChatEngine | RayFleet,
     folder: RunFolder,
     remaining: Remaining,
     scorer: PartScorer,
@@ -152,11 +154,23 @@ def _run_interruptible(work: Any) -> None:
         raise RunInterruptedError("interrupted")
 
 
+def _spent(folder: RunFolder, plan: Plan) -> float:
+    """What a chat server's run has cost so far: what its last session said, or more where a later one
+    was killed before it could."""
+    run = load_run(folder.path)
+    stored = prices(plan.settings).of(run.cost["trace_prompt_tokens"], run.cost["trace_tokens"])
+    return max([stored, *(float(session.get("spent", 0.0)) for session in run.manifest["sessions"])])
+
+
 @contextmanager
-def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | RayFleet]:
+def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | ChatEngine | RayFleet]:
     """A started engine; what it was and how long it ran is added to `run.json`."""
     start, clock = now(), time.monotonic()
-    engine = make_engine(plan, folder.path / "engine.log")
+    engine: Engine | ChatEngine | RayFleet
+    if plan.settings.engine == "chat":
+        engine = make_chat_engine(plan, _spent(folder, plan))
+    else:
+        engine = make_engine(plan, folder.path / "engine.log")
     engine.start()
     info = asdict(engine.info)
     loaded = time.monotonic()
@@ -172,4 +186,6 @@ def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | RayFleet]:
             "engine": info,
             "concurrency": plan.settings.concurrency,
         }
+        if isinstance(engine, ChatEngine):
+            session["spent"] = engine.spent
         folder.write_manifest(manifest | {"sessions": [*manifest.get("sessions", ()), session]})

@@ -13,8 +13,8 @@ from reghar.errors import InputError
 from reghar.frontiers.choose import choose_reference
 from reghar.grading.version import grader_version
 from reghar.prompting.control import PLAIN, Setting, make_settings
-from reghar.prompting.probes import Probe, make_probe
-from reghar.prompting.prompts import PromptFormat
+from reghar.prompting.probes import NO_PROBE, Probe, make_probe
+from reghar.prompting.prompts import PLACEHOLDER, PromptFormat
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
 from reghar.prompting.thinking import Delimiters, find_delimiters
 from reghar.prompting.tokenizer import Model, load_model
@@ -91,6 +91,10 @@ class Plan:
 def make_plan(settings: RunSettings) -> Plan:
     """Checks the settings against tasks, data and model. Raises `InputError`; loads no engine."""
     check_settings(settings)
+    if settings.engine == "chat":
+        return _chat_plan(settings)
+    if settings.control == "body":
+        raise InputError("--control body sets fields of a chat server's requests: give --engine chat")
     probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens)
     budgets = parse_budgets(settings.budgets, settings.max_tokens)
     tasks = _load_tasks(settings)
@@ -161,6 +165,52 @@ def make_plan(settings: RunSettings) -> Plan:
     )
 
 
+def _chat_plan(settings: RunSettings) -> Plan:
+    """The plan of a run with a chat server: no tokenizer, no probe, and one budget, the most tokens."""
+    max_tokens = DEFAULT_MAX_TOKENS if settings.max_tokens is None else settings.max_tokens
+    tasks = _load_tasks(settings)
+    samples = parse_samples(settings.samples, tuple(tasks))
+    problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
+    # Where a bound of a prompt's tokens is needed, bytes stand for them: a token is at least a byte.
+    model = replace(scripted_model(), name=settings.model, path=settings.model, context_length=None)
+    prompt = PromptFormat(tokenizer=model.tokenizer, system=settings.system_prompt)
+    control = _control(settings, (max_tokens,), None)
+    protocol = Protocol(
+        tasks={
+            name: _task_protocol(task, problems[name], samples[name], settings)
+            for name, task in tasks.items()
+        },
+        budgets=(max_tokens,),
+        budget_counts="response",
+        sampling=SamplingProtocol(
+            temperature=settings.temperature, top_p=settings.top_p, top_k=0, min_p=0.0, max_tokens=max_tokens
+        ),
+        probe=ProbeProtocol(
+            name=NO_PROBE.name, text=NO_PROBE.text, temperature=settings.temperature, max_answer_tokens=0
+        ),
+        prompt=PromptProtocol(
+            template=PLACEHOLDER, system=settings.system_prompt, arguments=settings.body, thinking=None
+        ),
+        tokens="reported",
+        grader=grader_version(),
+        control=_control_protocol(settings, control),
+    )
+    choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
+    return Plan(
+        settings=settings,
+        model=model,
+        tasks=tasks,
+        problems=problems,
+        prompt=prompt,
+        delimiters=None,
+        probe=NO_PROBE,
+        control=control,
+        protocol=protocol,
+        longest_prompt=max(len(prompt.encode(p.question)) for each in problems.values() for p in each),
+        notes=("lengths are tokens as the server reports them; there are no budgets, and so no REG",),
+    )
+
+
 def _control(
     settings: RunSettings, budgets: tuple[int, ...], delimiters: Delimiters | None
 ) -> tuple[Setting, ...]:
@@ -184,10 +234,16 @@ def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> di
     """What the protocol records: the method, and each setting with all that it asks."""
     recorded: dict[str, Any] = {"method": settings.control}
     if control:
-        recorded["settings"] = [asdict(setting) for setting in control]
+        recorded["settings"] = [_recorded(setting) for setting in control]
     elif settings.control_settings:
         recorded["budgets"] = sorted(int(entry) for entry in settings.control_settings)
     return recorded
+
+
+def _recorded(setting: Setting) -> dict[str, Any]:
+    """A setting with all that it asks; `body` only where there is one, as in runs from before it."""
+    fields = asdict(setting)
+    return fields if setting.body is not None else {k: v for k, v in fields.items() if k != "body"}
 
 
 def _cuts(

@@ -62,6 +62,14 @@ class RunSettings:
     engine_arguments: dict[str, Any] = field(default_factory=dict)
     concurrency: int = 64
     """Traces in flight at a time; with `ray`, on each replica."""
+    body: dict[str, Any] = field(default_factory=dict)
+    """Fields of every request to a chat server; None removes one of ours."""
+    price_in: float | None = None
+    """Of a million prompt tokens, in any currency; for the engine `chat`."""
+    price_out: float | None = None
+    """Of a million response tokens."""
+    max_cost: float | None = None
+    """Most that the run may cost, all its sessions together; None for no cap."""
     base_url: str | None = None
     """Of the servers, comma-separated; for the engine `openai`."""
     api_key_env: str | None = None
@@ -131,9 +139,77 @@ def check_settings(settings: RunSettings) -> None:
             f"--tasks names a task twice: {','.join(settings.tasks)}",
         ),
     ]
+    checks += _chat_checks(settings) if settings.engine == "chat" else _other_checks(settings)
     for wrong, message in checks:
         if wrong:
             raise InputError(message)
+
+
+def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
+    """What a server that shows no tokens cannot do."""
+    probes = (settings.probe, settings.probe_text, settings.probe_temperature, settings.max_answer_tokens)
+    prices = (settings.price_in, settings.price_out)
+    return [
+        (settings.base_url is None, "--engine chat needs --base-url, such as https://api.example.com/v1"),
+        (
+            settings.budgets != "reg" or settings.budget_counts != "response",
+            "a chat server's replies cannot be cut, so there are no budgets: leave out --budgets; lengths "
+            "end at --max-tokens",
+        ),
+        (
+            any(p is not None for p in probes),
+            "a chat server's replies cannot be cut, so no answer can be forced: leave out the probe",
+        ),
+        (
+            settings.control not in ("force", "body"),
+            f"--control {settings.control} forces answers, which a chat server cannot: give --control body "
+            "--settings reasoning_effort=low,...",
+        ),
+        (
+            settings.control == "force" and bool(settings.control_settings),
+            "--settings needs --control body with --engine chat, such as reasoning_effort=low",
+        ),
+        (
+            settings.control == "body" and not settings.control_settings,
+            "--control body needs --settings, such as reasoning_effort=low,reasoning_effort=high",
+        ),
+        (
+            bool(settings.top_k or settings.min_p),
+            "the chat API has no top_k and min_p; where the server takes them, give --body top_k=20",
+        ),
+        (
+            bool(settings.chat_template_arguments) or settings.thinking is not None,
+            "a chat server renders its own template: leave out --chat-template-arg and "
+            "--thinking-delimiters, or give fields of the request with --body",
+        ),
+        (
+            any(p is not None and not 0 <= p < math.inf for p in (*prices, settings.max_cost)),
+            "--price-in, --price-out and --max-cost must be numbers of at least 0",
+        ),
+        (
+            any(key.lower() in _SECRET for key in settings.body),
+            "--body would be stored with the key in it: export the key and name it with --api-key-env",
+        ),
+        (
+            settings.max_cost is not None and None in prices,
+            "--max-cost needs --price-in and --price-out, per million tokens",
+        ),
+    ]
+
+
+_SECRET = ("api_key", "apikey", "authorization", "key", "token")
+"""Fields of a body that hold a key."""
+
+
+def _other_checks(settings: RunSettings) -> list[tuple[bool, str]]:
+    """Flags that only a chat server has a use for."""
+    given = (settings.body, settings.price_in, settings.price_out, settings.max_cost)
+    return [
+        (
+            any(value not in (None, {}) for value in given),
+            "--body, --price-in, --price-out and --max-cost belong to --engine chat",
+        )
+    ]
 
 
 def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:

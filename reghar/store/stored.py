@@ -184,7 +184,8 @@ class StoredRun:
             "dropped_tokens": _sum(answers["dropped_tokens"]),
         }
         seconds = sum(session.get("seconds") or 0.0 for session in self.manifest.get("sessions", []))
-        return {**total, "seconds": round(seconds, 3)}
+        spent = [session["spent"] for session in self.manifest.get("sessions", []) if "spent" in session]
+        return {**total, "seconds": round(seconds, 3)} | ({"spent": spent[-1]} if spent else {})
 
     def _table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         import pyarrow as pa
@@ -251,7 +252,8 @@ def _task_outcomes(
         countdown = grid(shapes["countdown"].fillna(_FAR), np.int64)
         counted = np.where(countdown < counted, _FAR, counted)
     outcome = _shared(full, outcome, finished, counted, budgets)
-    named = protocol.get("control", {}).get("budgets")
+    # A chat server's replies cannot be cut: their one budget is no setting of budget forcing.
+    named = () if protocol.get("tokens") == "reported" else protocol.get("control", {}).get("budgets")
     return TaskOutcomes(
         task=task,
         problems=problems,
@@ -265,7 +267,7 @@ def _task_outcomes(
         thought=thought,
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
         budget_counts=protocol["budget_counts"],
-        settings=tuple(named) if named else None,
+        settings=None if named is None else tuple(named),
     )
 
 

@@ -39,6 +39,8 @@ def schemas() -> dict[str, pa.Schema]:
                 pa.field("thinking_end", pa.int32()),
                 pa.field("given_tokens", pa.int32()),
                 pa.field("countdown", pa.int32()),
+                pa.field("reported_length", pa.int32()),
+                pa.field("withheld", pa.string()),
                 pa.field("text", pa.string()),
                 pa.field("token_ids", pa.list_(pa.int32())),
             ]
@@ -52,6 +54,7 @@ def schemas() -> dict[str, pa.Schema]:
                 pa.field("prompt_tokens", pa.int32()),
                 pa.field("cached_tokens", pa.int32()),
                 pa.field("dropped_tokens", pa.int32()),
+                pa.field("withheld", pa.string()),
                 pa.field("text", pa.string()),
                 pa.field("token_ids", pa.list_(pa.int32())),
             ]
@@ -71,7 +74,7 @@ def trace_row(trace: Trace) -> dict[str, Any]:
     """A trace as a row of `traces/`."""
     row = asdict(trace)
     return row | {
-        "length": len(trace.token_ids),
+        "length": trace.length,
         "thinking_length": trace.thinking_length,
         "text": _storable(trace.text),
     }

@@ -47,6 +47,8 @@ OUTCOME_COLOURS: dict[str, str] = {
     Outcome.UNTERMINATED: "#F0E442",
     Outcome.GRADER_TIMEOUT: "#56B4E9",
     Outcome.GRADER_ERROR: "#CC79A7",
+    Outcome.TRUNCATED: "#0072B2",
+    Outcome.REFUSED: "#000000",
     "missing": "#FFFFFF",
 }
 

@@ -1,6 +1,15 @@
 // Outcomes as they are stored: one character a budget, in the order of the package's `Outcome`.
 
-const OUTCOMES = ["correct", "incorrect", "no_answer", "unterminated", "grader_timeout", "grader_error"];
+const OUTCOMES = [
+  "correct",
+  "incorrect",
+  "no_answer",
+  "unterminated",
+  "grader_timeout",
+  "grader_error",
+  "truncated",
+  "refused",
+];
 const SIGNS = {
   correct: "✓",
   incorrect: "✗",
@@ -8,6 +17,8 @@ const SIGNS = {
   unterminated: "⋯",
   grader_timeout: "⧖",
   grader_error: "!",
+  truncated: "✂",
+  refused: "⊘",
   missing: "·",
 };
 

@@ -158,6 +158,8 @@ function why(problem, sample, one, at, outcome) {
       ".",
     ],
     grader_error: [": the grader failed on it; counted as not correct, and shown apart. Gold: ", gold, "."],
+    truncated: [": the server cut the reply at the most tokens; it is not graded, and shown apart."],
+    refused: [": the model or a filter before it would not answer; shown apart."],
   };
   return [how, said, verdicts[outcome]];
 }
