@@ -88,3 +88,8 @@ def test_nothing_to_grade_is_said() -> None:
         run(["--gold", "1"])
     with pytest.raises(InputError, match="leave out"):
         run(["--jsonl", "--gold", "1"])
+
+
+def test_options_without_the_kind_that_has_them_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["grade", "--gold", "A", "--answer", "B", "--choice", "x"]) == 2
+    assert "add --kind choice" in capsys.readouterr().err

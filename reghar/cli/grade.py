@@ -53,6 +53,8 @@ def _grade(arguments: argparse.Namespace) -> int:
         return _grade_lines(defaults)
     if not arguments.gold or arguments.answer is None:
         raise InputError("nothing to grade: give --gold TEXT and --answer TEXT, or --jsonl")
+    if arguments.choice and defaults["kind"] != "choice":
+        raise InputError(f"--choice gives options, which kind {defaults['kind']} has not: add --kind choice")
     request = _request(
         {"gold": arguments.gold, "answer": arguments.answer, "choices": arguments.choice or []},
         defaults,

@@ -194,11 +194,11 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         "max_tokens": None,
         "frontier": "auto",
     }
-    if arguments.tasks is None:
-        if not model.startswith(DEMO_PREFIX):
-            raise InputError("--tasks is missing; `reghar tasks list` shows them")
-        # A demo model runs its own task with settings that suit it; flags still win.
+    if model.startswith(DEMO_PREFIX):
+        # Settings that suit the model, whatever else is given; flags still win.
         defaults = demo.DEFAULTS
+    elif arguments.tasks is None:
+        raise InputError("--tasks is missing; `reghar tasks list` shows them")
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     arguments = argparse.Namespace(**(vars(arguments) | defaults | given))
     return RunSettings(

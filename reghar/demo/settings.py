@@ -1,4 +1,4 @@
-"""What `reghar run` without `--tasks` runs on a demo model: the whole curve in about a minute."""
+"""What suits the demo models where a flag is not given: the whole curve in about a minute."""
 
 MODEL = "demo:verbose"
 
@@ -10,6 +10,6 @@ DEFAULTS: dict[str, str | int | None] = {
     "samples": "2",
     "budgets": ",".join(str(budget) for budget in range(0, LARGEST + 1, STEP)),
     "max_tokens": 1024,
-    "frontier": "ladder",
+    "frontier": "auto",
 }
 """By the name of the flag."""

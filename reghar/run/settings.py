@@ -208,7 +208,11 @@ def _other_checks(settings: RunSettings) -> list[tuple[bool, str]]:
         (
             any(value not in (None, {}) for value in given),
             "--body, --price-in, --price-out and --max-cost belong to --engine chat",
-        )
+        ),
+        (
+            settings.base_url is not None and settings.engine != "openai",
+            f"--base-url is of no use to --engine {settings.engine}: give --engine openai or chat, or leave it out",
+        ),
     ]
 
 

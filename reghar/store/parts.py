@@ -47,7 +47,7 @@ def write_aside(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with contextlib.suppress(OSError):
             aside.unlink()
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; free space or fix permissions, then --resume"
+            f"cannot write {path}: {error.strerror or error}; free space or fix permissions"
         ) from error
 
 
