@@ -154,7 +154,7 @@ def _notes(
         yield "without a frontier REG is unknown; its differences are those of the areas under the curves"
     elif reference.record.unknown:
         yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
-    reported = [side.label for side in sides if side.protocol.get("tokens") == "reported"]
+    reported = [side.label for side in sides if not side.protocol.cuts_responses]
     if reported:
         yield (
             f"lengths of {' and '.join(reported)} are tokens as its server reports them: tokenizers differ, "

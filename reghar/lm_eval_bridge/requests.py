@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from reghar.errors import InputError
+from reghar.generation.records import TraceKey
 from reghar.lm_eval_bridge.figures import TaskFigures, run_figures
 from reghar.lm_eval_bridge.task import TraceText
 from reghar.protocol import SamplingProtocol
@@ -65,10 +66,11 @@ class RunAnswers:
         return run_figures(self._run)
 
     @cached_property
-    def _texts(self) -> dict[tuple[str, str, int], str]:
+    def _texts(self) -> dict[TraceKey, str]:
         table = self._run.traces[["task", "problem", "sample", "text"]]
         return {
-            (task, problem, sample): text for task, problem, sample, text in table.itertuples(index=False)
+            TraceKey(task, problem, sample): text
+            for task, problem, sample, text in table.itertuples(index=False)
         }
 
     def to(self, asked: Requests) -> list[TraceText]:
@@ -92,6 +94,6 @@ class RunAnswers:
             used[id(request)] = sample + 1
             if sample >= protocol.tasks[task].samples:
                 raise InputError(f"lm-eval repeats {task} more often than the run has samples: lower repeats")
-            text = self._texts[task, problems[task][place].id, sample]
+            text = self._texts[TraceKey(task, problems[task][place].id, sample)]
             traces.append(TraceText(text, self._figures[task], place))
         return traces
