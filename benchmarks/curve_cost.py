@@ -24,7 +24,7 @@ from smollm2 import smollm2
 from reghar.budgets import parse_budgets
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.vllm import VllmEngine
-from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.prompting.tokenizer import Model, load_model
 from reghar.tasks import Problem
 
@@ -67,7 +67,7 @@ class FullLength(VllmEngine):
         return params
 
 
-def jobs(count: int, budgets: tuple[int, ...], done: Iterable[Done] = ()) -> list[Job]:
+def jobs(count: int, budgets: tuple[int, ...], done: Iterable[JobResult] = ()) -> list[Job]:
     """The same problems each time, with stored traces where they are given."""
     traces = {d.trace.problem: d.trace for d in done}
     problems = [
@@ -83,13 +83,15 @@ def jobs(count: int, budgets: tuple[int, ...], done: Iterable[Done] = ()) -> lis
     return [Job(problem=p, sample=0, budgets=budgets, trace=traces.get(p.id)) for p in problems]
 
 
-async def timed(engine: FullLength, model: Model, max_tokens: int, work: list[Job]) -> tuple[list[Done], Any]:
+async def timed(
+    engine: FullLength, model: Model, max_tokens: int, work: list[Job]
+) -> tuple[list[JobResult], Any]:
     """Seconds and tokens of one piece of work on a cold prefix cache."""
     await engine._engine.reset_prefix_cache()
     engine.cached_tokens = engine.prompt_tokens = 0
     activity = Activity()
     schedule = plain_schedule(engine, model, max_tokens, activity)
-    done: list[Done] = []
+    done: list[JobResult] = []
     start = time.perf_counter()
     await schedule.run(work, len(work), done.append)
     row = {

@@ -26,7 +26,7 @@ from plain_schedule import TASK, plain_schedule
 
 from reghar.budgets import REG_GRID
 from reghar.engines.base import Chunk, EngineInfo, Sampling
-from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.schedule import Schedule
 from reghar.prompting.tokenizer import load_model
 from reghar.run.replicas import _count
@@ -97,20 +97,20 @@ def schedule_cost(traces: int, length: int, budgets: tuple[int, ...], model: str
     return seconds
 
 
-def one_done(length: int, budgets: tuple[int, ...], model: str) -> Done:
+def one_done(length: int, budgets: tuple[int, ...], model: str) -> JobResult:
     """A finished job."""
     schedule, _ = make_schedule(length, model)
     return asyncio.run(schedule.do(next(jobs(1, budgets))))
 
 
-def replica_cost(done: Done, count: int) -> tuple[float, int]:
+def replica_cost(done: JobResult, count: int) -> tuple[float, int]:
     """CPU seconds of taking `count` jobs off the wire and storing them; bytes of one on the wire."""
     wire = pickle.dumps(done, protocol=5)
     activity = Activity()
     with tempfile.TemporaryDirectory() as folder, RunFolder(Path(folder) / "run") as run:
         start = time.process_time()
         for _ in range(count):
-            job: Done = pickle.loads(wire)  # noqa: S301 - our own
+            job: JobResult = pickle.loads(wire)  # noqa: S301 - our own
             _count(activity, job)
             run.add(job)
         run.flush()
@@ -126,7 +126,7 @@ def memory(answers: int, model: str) -> tuple[float, float]:
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as folder, RunFolder(Path(folder) / "run") as run:
 
-        def finished(done: Done) -> None:
+        def finished(done: JobResult) -> None:
             nonlocal stored
             run.add(done)
             before, stored = stored, stored + len(done.answers)

@@ -107,16 +107,16 @@ class Run:
                 from matplotlib.figure import Figure
 
                 axes = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT)).subplots()
-            label, counts = curves.model_label(self.stored.model), self.stored.protocol["budget_counts"]
+            label, counts = curves.model_label(self.stored.model), self.stored.protocol.budget_counts
             curves.curve(axes, record, best, label=label, scale=scale, counts=counts)
         return axes
 
     def _frontier(self, task: str, name: str) -> TaskFrontier:
         """The frontier of one task, if the run may be compared with it."""
-        from reghar.frontiers.choose import choose_reference
+        from reghar.frontiers.choose import choose_frontier
 
-        protocol = {**self.stored.protocol, "tasks": {task: self.stored.protocol["tasks"][task]}}
-        known = choose_reference(name, model=self.stored.model, protocol=protocol).tasks.get(task)
+        protocol = self.stored.protocol.of_task(task)
+        known = choose_frontier(name, model=self.stored.model, protocol=protocol).tasks.get(task)
         if known is None:
             raise InputError(f"no frontier {name!r} can be compared with {task}; name one of its task")
         return known

@@ -36,7 +36,7 @@ def closing_brace(text: str, start: int = 0, depth: int = 1) -> int | None:
     return None
 
 
-def boxes(text: str) -> Iterator[Box]:
+def find_boxes(text: str) -> Iterator[Box]:
     """Every outermost box of the text, in order; a box inside a box belongs to the outer one's content."""
     position = 0
     while match := _OPENING.search(text, position):
@@ -51,7 +51,7 @@ def boxes(text: str) -> Iterator[Box]:
 def last_box(text: str) -> Box | None:
     """The last outermost box of the text; None where there is none."""
     last = None
-    for box in boxes(text):
+    for box in find_boxes(text):
         last = box
     return last
 

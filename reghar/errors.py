@@ -3,6 +3,13 @@
 Every message is one line: what was wrong, the value, the remedy.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class RegharError(Exception):
     """Base of every error that is shown as one line instead of a traceback."""
@@ -32,3 +39,15 @@ class RunInterruptedError(RegharError):
     """The user stopped the run; what was finished is stored (exit code 130)."""
 
     exit_code = 130
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that is wrong with a file's content, as one line: `sampling.top_p: ..., not 'x'`."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"it lacks {place}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] != "value_error":
+        message += f", not {ascii(first['input'])[:60]}"
+    return f"{place}: {message}" if place else message

@@ -6,9 +6,18 @@ Not in it, on purpose: the model, the seed, the engine and the machine (definiti
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from reghar.errors import first_problem
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+    from pydantic_core import CoreSchema
 
 PROTOCOL_VERSION = 1
 
@@ -17,8 +26,14 @@ Tokens = Literal["ids", "text", "reported"]
 """How tokens travel to and from the engine; `reported`: only their number is known."""
 
 
+class _Part:
+    """A part of the protocol. A field that this version does not know is passed over when one is read."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "ignore", "strict": False}
+
+
 @dataclass(frozen=True, kw_only=True)
-class TaskProtocol:
+class TaskProtocol(_Part):
     """What a task contributes."""
 
     version: str
@@ -40,7 +55,7 @@ class TaskProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingProtocol:
+class SamplingProtocol(_Part):
     """How traces are sampled."""
 
     temperature: float
@@ -52,7 +67,7 @@ class SamplingProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeProtocol:
+class ProbeProtocol(_Part):
     """How answers are forced."""
 
     name: str
@@ -63,7 +78,7 @@ class ProbeProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PromptProtocol:
+class PromptProtocol(_Part):
     """How a question becomes a prompt."""
 
     template: str
@@ -75,12 +90,82 @@ class PromptProtocol:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
-    """A run's protocol: two runs are comparable when their digests are equal."""
+class Setting(_Part):
+    """One evaluation of a method of test-time control (`reghar.prompting.control`)."""
+
+    name: str
+    """Unique in a run; empty for the plain evaluation."""
+    method: str = "force"
+    """Settings of one method are one set A; each string of `wait` is a method of its own."""
+    minimum: int | None = None
+    """Thinking tokens asked for at least; None for no such bound."""
+    maximum: int | None = None
+    """Thinking tokens asked for at most: there an answer is forced as well, beside the trace's own."""
+    user: str | None = None
+    """What follows the question and a blank line."""
+    system: str | None = None
+    """What follows the system prompt, or is it where there is none."""
+    after: str | None = None
+    """Name of the setting whose trace it continues, its end of thinking ignored; None for a new trace."""
+    appended: str = ""
+    """The string in the place of the ignored end."""
+    countdown: bool = False
+    """Forcing on top also ends the thinking where the model's own countdown of steps reaches zero."""
+    body: str | None = None
+    """Fields of the request's body that ask a chat server for more or less thinking, as a JSON object;
+    its replies cannot be cut, so no answer is forced at `maximum`."""
+    counted: bool = True
+    """False for a trace that is only the way to another setting: it is stored, but not in A."""
+
+    @property
+    def is_plain(self) -> bool:
+        """True for the plain evaluation, which asks for nothing and belongs to every run."""
+        return self.name == ""
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Thinking tokens at which answers are forced."""
+        return () if self.maximum is None or self.body is not None else (self.maximum,)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in `run.json`: `body` only where there is one, as in runs from before it."""
+        return {name: value for name, value in asdict(self).items() if name != "body" or value is not None}
+
+
+PLAIN = Setting(name="")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlProtocol(_Part):
+    """The method of test-time control that a run evaluates."""
+
+    method: str = "force"
+    settings: tuple[Setting, ...] = ()
+    """Beside the plain evaluation; none for `force`."""
+    budgets: tuple[int, ...] | None = None
+    """The budgets, in tokens, that a user named as the settings of `force`; None where none were named."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in `run.json`: settings and budgets only where there are any."""
+        content: dict[str, Any] = {"method": self.method}
+        if self.settings:
+            content["settings"] = [setting.as_dict() for setting in self.settings]
+        if self.budgets is not None:
+            content["budgets"] = list(self.budgets)
+        return content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Protocol(_Part):
+    """A run's protocol: two runs are comparable when their digests are equal.
+
+    The same type where a run is planned and where a stored one is read. Raises `ValueError` for budgets
+    that are none.
+    """
 
     tasks: dict[str, TaskProtocol]
     budgets: tuple[int, ...]
-    """Tokens, strictly increasing."""
+    """Tokens, strictly increasing, from 0 or later."""
     budget_counts: BudgetCounts
     sampling: SamplingProtocol
     probe: ProbeProtocol
@@ -91,12 +176,59 @@ class Protocol:
     """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there.
     `reported` where a chat server shows no tokens: lengths are what it says, and nothing is cut."""
     integration: str = "trapezoid"
-    control: dict[str, Any] = field(default_factory=lambda: {"method": "force"})
+    control: ControlProtocol = field(default_factory=ControlProtocol)
     version: int = PROTOCOL_VERSION
+    _stored: ClassVar[Mapping[str, Any] | None] = None
+    """What a protocol that was read stood in its file as, set on the instance."""
+
+    def __post_init__(self) -> None:
+        if not self.budgets or self.budgets[0] < 0:
+            raise ValueError(f"budgets must be tokens from 0 on, not {list(self.budgets)}")
+        for before, after in itertools.pairwise(self.budgets):
+            if after <= before:
+                raise ValueError(f"budgets are not strictly increasing: {after} follows {before}")
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Protocol:
+        """The protocol in a file's settings: `from_dict(protocol.as_dict()) == protocol`.
+
+        Settings that older versions did not write take the value that was theirs. Settings of newer
+        versions have no attribute, but stand in `as_dict`, and so in the digest and in `differences`.
+        Raises `ValueError` with one line for a setting that is missing or cannot be.
+        """
+        from pydantic import ValidationError
+
+        try:
+            return _adapter().validate_python(settings)
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """As a field of a file's model: read as by `from_dict`, written as by `as_dict`."""
+        from pydantic_core import core_schema
+
+        def read(value: Any, inner: core_schema.ValidatorFunctionWrapHandler) -> Protocol:
+            if isinstance(value, Protocol):
+                return value
+            protocol: Protocol = inner(value)
+            object.__setattr__(protocol, "_stored", value)
+            return protocol
+
+        written = core_schema.plain_serializer_function_ser_schema(lambda protocol: protocol.as_dict())
+        return core_schema.no_info_wrap_validator_function(read, handler(source), serialization=written)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """An object: what stands in it is this class's affair, not that of the file around it."""
+        return {"type": "object"}
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as they stand in `run.json`: only JSON types."""
-        settings: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        """The settings as they stand in `run.json`: only JSON types; of a stored protocol, as it was read."""
+        content = self._stored or {**asdict(self), "control": self.control.as_dict()}
+        settings: dict[str, Any] = json.loads(json.dumps(content))
         return settings
 
     @property
@@ -104,20 +236,45 @@ class Protocol:
         """See `digest`."""
         return digest(self.as_dict())
 
+    def with_grader(self, version: str) -> Protocol:
+        """The same, graded by the rules of another version."""
+        return Protocol.from_dict(self.as_dict() | {"grader": version})
 
-def digest(settings: dict[str, Any]) -> str:
+    def of_task(self, name: str) -> Protocol:
+        """The same with one of its tasks alone."""
+        settings = self.as_dict()
+        return Protocol.from_dict(settings | {"tasks": {name: settings["tasks"][name]}})
+
+    @property
+    def cuts_responses(self) -> bool:
+        """False where a chat server's replies can be cut at no budget."""
+        return self.tokens != "reported"
+
+    def differences(self, other: Protocol) -> list[str]:
+        """See `differences`."""
+        return differences(self.as_dict(), other.as_dict())
+
+
+@cache
+def _adapter() -> TypeAdapter[Protocol]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Protocol)
+
+
+def digest(settings: Mapping[str, Any]) -> str:
     """SHA-256 over the settings, independent of the order of keys: 64 hexadecimal digits."""
     canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def differences(one: dict[str, Any], other: dict[str, Any], prefix: str = "") -> list[str]:
+def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Every setting that two protocols do not share, one line each: `sampling.top_p: 0.95 != 1.0`."""
     lines: list[str] = []
     for key in sorted(one.keys() | other.keys()):
         mine, theirs = one.get(key), other.get(key)
         name = f"{prefix}{key}"
-        if isinstance(mine, dict) and isinstance(theirs, dict):
+        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
             lines.extend(differences(mine, theirs, f"{name}."))
         elif mine != theirs:
             lines.append(f"{name}: {_short(mine)} != {_short(theirs)}")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from reghar.boxed import Box, boxes, closing_brace, last_box, opens_box
+from reghar.boxed import Box, closing_brace, find_boxes, last_box, opens_box
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_closing_brace_starts_at_any_depth() -> None:
 
 def test_boxes_are_outermost_and_in_order() -> None:
     text = r"\boxed{1} and \fbox {\boxed{2}}, \boxed{3"
-    assert list(boxes(text)) == [
+    assert list(find_boxes(text)) == [
         Box(0, "1", closed=True),
         Box(14, r"\boxed{2}", closed=True),
         Box(33, "3", closed=False),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.outcome_arrays import outcomes_of, random_outcomes
+from helpers.protocols import protocol_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,6 +19,7 @@ from reghar.frontiers.frontier import Source, read_frontier, write_frontier
 from reghar.measures.build_frontier import RunOutcomes, build, cross_fitted
 from reghar.measures.curves import curve_of
 from reghar.measures.task import task_measures
+from reghar.protocol import Protocol
 from reghar.store.outcomes import MISSING, TaskOutcomes
 
 SOURCE = Source(citation="tests", address="nowhere", date="2025")
@@ -25,9 +27,14 @@ BUDGETS = [0, 256, 512, 1024]
 
 
 def run_of(name: str, outcomes: TaskOutcomes, *, digest: str = "d", top_p: float = 0.95) -> RunOutcomes:
-    protocol = {"sampling": {"top_p": top_p}, "version": 1}
+    settings = protocol_settings()
+    settings["sampling"]["top_p"] = top_p
     return RunOutcomes(
-        name=name, model=f"m-{name}", digest=digest, protocol=protocol, outcomes={outcomes.task: outcomes}
+        name=name,
+        model=f"m-{name}",
+        digest=digest,
+        protocol=Protocol.from_dict(settings),
+        outcomes={outcomes.task: outcomes},
     )
 
 

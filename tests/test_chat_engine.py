@@ -225,7 +225,7 @@ def test_a_run_has_accuracy_and_lengths_but_no_reg(data: Path) -> None:
         assert main(command(server, data)) == 0
     run = load_run(data / "run")
     assert run.complete
-    assert run.protocol["tokens"] == "reported"
+    assert run.protocol.tokens == "reported"
     outcomes = run.scores[run.scores["budget"].isna()]["outcome"].value_counts().to_dict()
     assert outcomes.pop("truncated") == 1
     assert outcomes.pop("refused") == 2

@@ -17,7 +17,7 @@ from reghar.compare.gates import Gate, gates_from_flags
 from reghar.compare.measured import Bootstrap
 from reghar.compare.verdicts import decide, gather, independent_difference, judge
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference
+from reghar.frontiers.choose import FrontierChoice
 from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
 from reghar.measures.catalogue import Measure
 from reghar.report.schema import Report
@@ -100,7 +100,7 @@ def test_longer_responses_are_worse(runs: dict[str, Path]) -> None:
 
 def side(*outcomes: object, replicates: int = 1000) -> Sampled:
     bootstrap = Bootstrap(replicates=replicates)
-    return Sampled(label="x", outcomes=outcomes, reference=Reference(), bootstrap=bootstrap)  # type: ignore[arg-type]
+    return Sampled(label="x", outcomes=outcomes, reference=FrontierChoice(), bootstrap=bootstrap)  # type: ignore[arg-type]
 
 
 GATES = (

@@ -19,7 +19,7 @@ from reghar.compare.measured import Bootstrap, measure_side, paired
 from reghar.compare.sides import Side, load_sides, only_problems, up_to_budget
 from reghar.compare.table import Comparison, compare, relative_change
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference
+from reghar.frontiers.choose import FrontierChoice
 from reghar.store import load_run
 
 QUICK = Bootstrap(replicates=500)
@@ -134,7 +134,7 @@ def test_coverage_of_the_paired_interval(runs: dict[str, Path]) -> None:
     for _ in range(trials):
         problems = [stored.problems[i] for i in rng.integers(0, 40, 40)]
         pair = [
-            measure_side("x", [resampled(only_problems(one, problems), 8, rng)], Reference(), few)
+            measure_side("x", [resampled(only_problems(one, problems), 8, rng)], FrontierChoice(), few)
             for one in (longer, stored)
         ]
         difference = paired("mean_length", *pair, None)

@@ -23,16 +23,16 @@ from reghar.cli import main
 from reghar.engines.base import Chunk, EngineInfo, Sampling
 from reghar.engines.scripted import ScriptedEngine
 from reghar.errors import InputError
-from reghar.generation.jobs import Activity, Done, Job
-from reghar.generation.records import trace_seed
+from reghar.generation.jobs import Activity, Job, JobResult
+from reghar.generation.records import TraceKey, trace_seed
 from reghar.generation.response import countdown_end
 from reghar.generation.schedule import Schedule
-from reghar.prompting.control import CLASSES, EFFORT, STEPS, TOKENS, Setting, make_settings, next_power_of_two
+from reghar.prompting.control import CLASSES, EFFORT, STEPS, TOKENS, make_settings, next_power_of_two
 from reghar.prompting.probes import make_probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.scripted import ByteTokenizer, scripted_model
 from reghar.prompting.thinking import find_delimiters
-from reghar.protocol import SamplingProtocol
+from reghar.protocol import SamplingProtocol, Setting
 from reghar.report.schema import MethodRecord, Report
 from reghar.store import RunFolder, load_run
 from reghar.store.parts import part_numbers
@@ -76,7 +76,7 @@ class Replies:
 
 def traces(
     engine: Replies | ScriptedEngine, control: Sequence[Setting], *, max_tokens: int = 1000, first: int = 1
-) -> dict[str, Done]:
+) -> dict[str, JobResult]:
     """Everything that follows from the plain job, or from all settings that begin anew."""
     schedule = Schedule(
         engine=engine,
@@ -91,7 +91,7 @@ def traces(
         activities={"t": Activity()},
         control=tuple(control),
     )
-    done: list[Done] = []
+    done: list[JobResult] = []
     jobs = [Job(problem=QUESTION, sample=0, budgets=())] * first
     new = [setting for setting in control if setting.after is None]
     jobs += [Job(problem=QUESTION, sample=0, budgets=s.budgets, setting=s) for s in new]
@@ -206,7 +206,7 @@ def test_effort_and_templates() -> None:
     assert [s.maximum for s in effort] == [0, 256]
     assert effort[1].system is not None
     assert effort[1].system.endswith("Your reasoning_effort score is: 256.")
-    asked = PromptFormat(tokenizer=TOKENIZER, system="Be kind.").asked(effort[1])
+    asked = PromptFormat(tokenizer=TOKENIZER, system="Be kind.").with_setting(effort[1])
     assert asked.system == f"Be kind.\n\n{effort[1].system}"
     own = make_settings("template", ["low=-64", "high"], budgets=(9,), user="Effort: {setting}")
     assert [(s.name, s.minimum, s.maximum, s.user) for s in own] == [
@@ -217,8 +217,8 @@ def test_effort_and_templates() -> None:
 
 
 def test_seeds_of_settings_differ_and_the_plain_one_is_as_ever() -> None:
-    assert trace_seed(0, "t", "p", 0, "") == trace_seed(0, "t", "p", 0)
-    assert len({trace_seed(0, "t", "p", 0, name) for name in ("", "256", "512")}) == 3
+    assert trace_seed(0, TraceKey("t", "p", 0, "")) == trace_seed(0, TraceKey("t", "p", 0))
+    assert len({trace_seed(0, TraceKey("t", "p", 0, name)) for name in ("", "256", "512")}) == 3
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_methods_in_the_report(flags: list[str], tmp_path: Path) -> None:
     reference = methods["tokens"].reference
     assert reference is not None
     assert reference.tokens == pytest.approx(run.outcomes("amc23").thinking_length.mean())
-    assert run.protocol["control"]["settings"][0]["user"] == "Think for up to 256 tokens."
+    assert run.protocol.control.settings[0].user == "Think for up to 256 tokens."
     for name in ("control.png", "requested.png"):
         assert (out / name).stat().st_size > 0
     assert "tokens + force" in (out / "report.md").read_text()
@@ -376,9 +376,9 @@ def test_a_lost_trace_takes_those_that_continue_it_along(
     first.write_bytes(first.read_bytes()[:-50])
     with RunFolder(out) as folder:
         folder.repair()
-        left = [key[1:4] for key in folder.keys("traces")]
+        left = [key for key, _ in folder.keys("traces")]
     assert len(left) == 5, "the other problem's"
-    assert len({problem for problem, _, _ in left}) == 1
+    assert len({key.problem for key in left}) == 1
     assert main([*words, "--resume"]) == 0
     again = pd.read_parquet(out / "traces").sort_values(["problem", "setting"], ignore_index=True)
     pd.testing.assert_frame_equal(again, stored)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reghar.grading import AnswerKind, GradeRequest, Segment, Verdict, forced_segment, grade, natural_segment
+from reghar.grading import AnswerKind, Grade, GradeRequest, Segment, forced_segment, grade, natural_segment
 from reghar.grading.outcome import Outcome
 from reghar.grading.rules import gold_values, grade_quickly
+from reghar.prompting.thinking import text_after_thinking
 
 THINKING = ("<think>", "</think>")
 CASES = json.loads((Path(__file__).parent / "cases" / "grading.json").read_text(encoding="utf-8"))
@@ -20,19 +21,20 @@ def request(gold: str | list[str], answer: str, kind: str = "math", **rules: obj
     return GradeRequest(gold=golds, answer=answer, kind=AnswerKind(kind), **rules)  # type: ignore[arg-type]
 
 
-def verdict_of(case: dict[str, object]) -> Verdict:
+def verdict_of(case: dict[str, object]) -> Grade:
     """A case's verdict: segmented first where its text is a completion or a whole response."""
     text = str(case["answer"])
     segment = Segment(answer=text)
     if case.get("form") == "natural":
         gold = case["gold"]
         golds = gold_values(tuple(gold) if isinstance(gold, list) else (str(gold),))
-        segment = natural_segment(text, THINKING, thinking_open_at_start=False, golds=golds)
+        answer_text = text_after_thinking(text, THINKING, open_at_start=False)
+        segment = natural_segment(answer_text, golds=golds)
     elif case.get("form") == "forced":
         segment = forced_segment(text)
     if segment.answer is None:
         assert segment.outcome is not None
-        return Verdict(outcome=segment.outcome, answer_parsed="", gold_parsed="", rule="segment")
+        return Grade(outcome=segment.outcome, answer_parsed="", gold_parsed="", rule="segment")
     rules: dict[str, object] = {"choices": tuple(case.get("choices", ()))}  # type: ignore[arg-type]
     if "tolerance" in case:
         rules["tolerance"] = case["tolerance"]
@@ -69,21 +71,24 @@ def test_the_table_is_large_and_its_names_are_unique() -> None:
 def test_natural_segment_reads_what_follows_the_thinking(
     text: str, open_at_start: bool, expected: Segment
 ) -> None:
-    assert natural_segment(text, THINKING, open_at_start) == expected
+    answer_text = text_after_thinking(text, THINKING, open_at_start=open_at_start)
+    assert natural_segment(answer_text) == expected
 
 
 def test_a_model_without_thinking_is_read_whole() -> None:
-    assert natural_segment("<think>\\boxed{1}", None, thinking_open_at_start=False) == Segment(answer="1")
+    assert natural_segment(text_after_thinking("<think>\\boxed{1}", None, open_at_start=False)) == Segment(
+        answer="1"
+    )
 
 
 def test_fallback_is_used_only_where_it_is_named_and_there_is_no_box() -> None:
     text = "It costs 3 dollars, so -1,234.5 in all."
-    assert natural_segment(text, None, False).outcome is Outcome.NO_ANSWER
-    assert natural_segment(text, None, False, "last_number") == Segment(answer="-1,234.5")
-    assert natural_segment(text + "\\boxed{7}", None, False, "last_number") == Segment(answer="7")
-    assert natural_segment("nothing", None, False, "last_number").outcome is Outcome.NO_ANSWER
+    assert natural_segment(text).outcome is Outcome.NO_ANSWER
+    assert natural_segment(text, fallback="last_number") == Segment(answer="-1,234.5")
+    assert natural_segment(text + "\\boxed{7}", fallback="last_number") == Segment(answer="7")
+    assert natural_segment("nothing", fallback="last_number").outcome is Outcome.NO_ANSWER
     far = "It costs 3 dollars. " + "And so on. " * 400
-    assert natural_segment(far, None, False, "last_number").outcome is Outcome.NO_ANSWER
+    assert natural_segment(far, fallback="last_number").outcome is Outcome.NO_ANSWER
 
 
 def test_nothing_of_the_trace_is_graded_beside_the_answer() -> None:
@@ -93,7 +98,7 @@ def test_nothing_of_the_trace_is_graded_beside_the_answer() -> None:
 
 def test_verdict_says_what_was_read_and_why() -> None:
     verdict = grade(request("1/3", "0.33333"))
-    assert verdict == Verdict(
+    assert verdict == Grade(
         outcome=Outcome.CORRECT,
         answer_parsed="0.33333",
         gold_parsed="1/3",
@@ -147,7 +152,7 @@ def test_any_text_gets_a_quick_verdict_or_none(gold: str, answer: str, kind: str
         verdict = grade_quickly(request(gold, text, kind))
         assert verdict is None or isinstance(verdict.outcome, Outcome)
     forced_segment(answer)
-    natural_segment(answer, THINKING, thinking_open_at_start=True, fallback="last_number")
+    natural_segment(text_after_thinking(answer, THINKING, open_at_start=True), fallback="last_number")
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

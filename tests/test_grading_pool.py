@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from reghar.grading import AnswerKind, GradeRequest, GraderPool, Verdict, forced_segment, natural_segment
+from reghar.grading import AnswerKind, Grade, GradeRequest, GraderPool, forced_segment, natural_segment
 from reghar.grading import pool as pool_module
 from reghar.grading.outcome import Outcome
+from reghar.prompting.thinking import text_after_thinking
 
 ENDLESS = r"\Gamma(10^{100})"
 """An answer on which the computer algebra does not come to an end."""
@@ -64,7 +65,7 @@ def test_an_answer_in_flight_cannot_be_cancelled_under_others(pool: GraderPool) 
 
 
 def test_it_serves_an_event_loop(pool: GraderPool) -> None:
-    async def grade_three() -> list[Verdict]:
+    async def grade_three() -> list[Grade]:
         return await asyncio.gather(*(asyncio.wrap_future(pool.submit(hard(n))) for n in (5, 6, 7)))
 
     assert [verdict.outcome for verdict in asyncio.run(grade_three())] == [Outcome.CORRECT] * 3
@@ -180,7 +181,8 @@ def test_hostile_text(case: dict[str, str], hostile_outcomes: dict[str, tuple[Ou
     text = text_of(case)  # type: ignore[arg-type]
     start = time.process_time()
     forced_segment(text)
-    natural_segment(text, ("<think>", "</think>"), thinking_open_at_start=False, fallback="last_number")
+    answer_text = text_after_thinking(text, ("<think>", "</think>"), open_at_start=False)
+    natural_segment(answer_text, fallback="last_number")
     assert time.process_time() - start < 5.0
 
 

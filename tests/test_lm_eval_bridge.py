@@ -199,7 +199,7 @@ def test_by_its_registered_name_and_with_a_limit(data: Path, tmp_path: Path) -> 
     arguments = settings(data, tmp_path / "run") | {"frontier": "none", "interval": "samples"}
     results = simple_evaluate("reghar", data, ["amc23"], limit=5, model_args=arguments)
     run = load_run(tmp_path / "run")
-    assert run.protocol["tasks"]["amc23"]["of_problems"] == 40
+    assert run.protocol.tasks["amc23"].of_problems == 40
     report = build_report(run, frontier="none", interval="samples")
     figures = results["results"]["reghar_amc23"]
     assert "reg,none" not in figures

@@ -304,7 +304,7 @@ def test_a_server_without_token_ids_is_used_by_text_and_the_protocol_says_so(
         assert main([*flags, "--base-url", server.url, "--out", str(tmp_path / "ids")]) == 0
     assert "token ids" not in capsys.readouterr().err
     run, exact = load_run(tmp_path / "run"), load_run(tmp_path / "ids")
-    assert (run.protocol["tokens"], exact.protocol["tokens"]) == ("text", "ids")
+    assert (run.protocol.tokens, exact.protocol.tokens) == ("text", "ids")
     assert run.digest != exact.digest, "the two are not compared as if nothing were different"
     # A byte is a token to the scripted model, so here, and only here, text loses nothing.
     pd.testing.assert_frame_equal(run.traces, exact.traces)

@@ -1,15 +1,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reghar.generation.records import LOOP_REPEATS, LOOP_TOKENS, Trace, ends_in_loop, trace_seed
+from reghar.generation.records import LOOP_REPEATS, LOOP_TOKENS, Trace, TraceKey, ends_in_loop, trace_seed
 
 
 def test_seed_depends_on_everything_and_on_nothing_else() -> None:
-    base = trace_seed(0, "aime24", "p1", 0)
-    assert base == trace_seed(0, "aime24", "p1", 0)
-    others = [(1, "aime24", "p1", 0), (0, "aime25", "p1", 0), (0, "aime24", "p2", 0), (0, "aime24", "p1", 1)]
-    assert len({base, *(trace_seed(*other) for other in others)}) == 5
-    assert trace_seed(0, "a", "bc", 0) != trace_seed(0, "ab", "c", 0)
+    key = TraceKey("aime24", "p1", 0)
+    base = trace_seed(0, key)
+    assert base == trace_seed(0, TraceKey("aime24", "p1", 0, setting=""))
+    others = [
+        TraceKey("aime25", "p1", 0),
+        TraceKey("aime24", "p2", 0),
+        TraceKey("aime24", "p1", 1),
+        key.at("x"),
+    ]
+    assert len({base, trace_seed(1, key), *(trace_seed(0, other) for other in others)}) == 6
+    assert trace_seed(0, TraceKey("a", "bc", 0)) != trace_seed(0, TraceKey("ab", "c", 0))
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.lists(st.integers(10, 19), max_size=30))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.protocols import protocol_settings, task_settings
 
 from reghar.errors import InputError
 from reghar.measures.catalogue import MEASURES
@@ -67,10 +69,7 @@ def make_report(
             "schema": "reghar.report/1",
             "model": model,
             "digest": "d" * 64,
-            "protocol": {
-                "tasks": {task: {"problem_ids": [str(i) for i in range(100)]}},
-                "probe": {"name": "reo-rl"},
-            },
+            "protocol": protocol_settings({task: task_settings([str(i) for i in range(100)])}),
             "complete": complete,
             "frontier": {
                 "name": "Qwen3-4B",
@@ -281,7 +280,9 @@ def test_two_frontiers_of_one_name_are_told_apart() -> None:
 
 def test_unequal_protocols_or_frontiers_are_not_ranked() -> None:
     report = make_report()
-    other = report.model_copy(update={"digest": "e" * 64, "protocol": {**report.protocol, "budgets": [0, 1]}})
+    other = report.model_copy(
+        update={"digest": "e" * 64, "protocol": replace(report.protocol, budgets=(0, 1))}
+    )
     with pytest.raises(InputError, match="budgets"):
         rank([report, other])
     assert report.frontier is not None

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from helpers.protocols import protocol_settings, task_settings
 
 from reghar.cli import report as command
 from reghar.errors import InputError
-from reghar.frontiers.choose import choose_reference
+from reghar.frontiers.choose import choose_frontier
+from reghar.protocol import Protocol
 from reghar.report import markdown
 from reghar.report.build import build_report
 from reghar.report.schema import Report
@@ -87,17 +89,13 @@ def _add_trace(
 
 def _manifest(model: str, problems: dict[str, int]) -> dict[str, Any]:
     tasks = {
-        task: {
-            "problem_ids": [f"p{i}" for i in range(count)],
-            "of_problems": PROBLEMS[task],
-            "samples": SAMPLES,
-        }
+        task: task_settings([f"p{i}" for i in range(count)], of_problems=PROBLEMS[task], samples=SAMPLES)
         for task, count in problems.items()
     }
     return {
         "model": model,
         "digest": "0" * 64,
-        "protocol": {"tasks": tasks, "budgets": list(BUDGETS), "budget_counts": "response"},
+        "protocol": protocol_settings(tasks, BUDGETS),
         "frontier": "auto",
         "interval": "problems",
         "notes": ["a note of the run"],
@@ -232,8 +230,8 @@ def test_a_subset_of_problems_is_dropped_for_auto_and_refused_for_a_name(tmp_pat
 
 
 def test_auto_says_which_frontier_it_picked() -> None:
-    protocol = _manifest("", PROBLEMS)["protocol"]
-    found = choose_reference("auto", model="someone/Qwen3-4B-tuned", protocol=protocol)
+    protocol = Protocol.from_dict(_manifest("", PROBLEMS)["protocol"])
+    found = choose_frontier("auto", model="someone/Qwen3-4B-tuned", protocol=protocol)
     assert found.record is not None
     assert (found.record.name, found.record.chosen, found.record.protocol) == (
         "Qwen3-4B",
@@ -245,19 +243,22 @@ def test_auto_says_which_frontier_it_picked() -> None:
 
 
 def test_auto_without_a_match_says_how_to_get_reg() -> None:
-    found = choose_reference("auto", model="someone/unheard-of", protocol=_manifest("", PROBLEMS)["protocol"])
+    found = choose_frontier(
+        "auto", model="someone/unheard-of", protocol=Protocol.from_dict(_manifest("", PROBLEMS)["protocol"])
+    )
     assert found.record is None
     assert any("--frontier" in note for note in found.notes)
 
 
 def test_a_task_or_kind_of_budget_that_the_frontier_has_not_is_refused_for_a_name() -> None:
-    protocol = _manifest("", {"aime24": 30})["protocol"]
-    unknown = protocol | {"tasks": {"gsm8k": protocol["tasks"]["aime24"]}}
+    settings = _manifest("", {"aime24": 30})["protocol"]
+    unknown = Protocol.from_dict(settings | {"tasks": {"gsm8k": settings["tasks"]["aime24"]}})
+    thinking = Protocol.from_dict(settings | {"budget_counts": "thinking"})
     with pytest.raises(InputError, match="no task gsm8k"):
-        choose_reference("Qwen3-4B", model="m", protocol=unknown)
+        choose_frontier("Qwen3-4B", model="m", protocol=unknown)
     with pytest.raises(InputError, match="thinking"):
-        choose_reference("Qwen3-4B", model="m", protocol=protocol | {"budget_counts": "thinking"})
-    assert choose_reference("auto", model="Qwen3-4B", protocol=unknown).record is None
+        choose_frontier("Qwen3-4B", model="m", protocol=thinking)
+    assert choose_frontier("auto", model="Qwen3-4B", protocol=unknown).record is None
 
 
 def _arguments(*words: str) -> argparse.Namespace:

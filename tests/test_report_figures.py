@@ -176,7 +176,7 @@ def test_problems_are_counted_in_round_numbers(axes: Axes) -> None:
 
 
 def test_selection_errors_of_all_sizes_can_be_told_apart(axes: Axes) -> None:
-    curves.selection_errors(axes, {"exp": [0.2, 0.0004], "oracle": [0.1, 0.0]})
+    curves.draw_selection_errors(axes, {"exp": [0.2, 0.0004], "oracle": [0.1, 0.0]})
     assert axes.get_yscale() == "log"
 
 

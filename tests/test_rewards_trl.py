@@ -101,9 +101,7 @@ def test_the_graded_text_is_that_of_a_run(text: str, tokenizer: Any) -> None:
         budget_counts="response",
     )
     own = response.own_answer().text
-    expected = completions.Segment(outcome=completions.Outcome.NO_ANSWER)
-    if own is not None:
-        expected = natural_segment(own, None, thinking_open_at_start=False)
+    expected = natural_segment(own)
     (read,) = reader.read([QUESTION], [text], [[*ids, tokenizer.eos_token_id]])
     assert reader.segment(read, INTEGER) == expected
 

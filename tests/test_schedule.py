@@ -8,7 +8,7 @@ import pytest
 from reghar.engines.base import Chunk, EngineInfo, ResponseLostError, Sampling
 from reghar.engines.scripted import ScriptedEngine
 from reghar.errors import EngineError
-from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.schedule import Schedule
 from reghar.prompting.probes import Probe, make_probe
 from reghar.prompting.prompts import PromptFormat
@@ -83,7 +83,7 @@ def schedule(
     )
 
 
-def do(plan: Schedule, *budgets: int) -> Done:
+def do(plan: Schedule, *budgets: int) -> JobResult:
     return asyncio.run(plan.do(Job(problem=QUESTION, sample=0, budgets=budgets)))
 
 
@@ -216,15 +216,15 @@ def jobs(count: int) -> list[Job]:
 
 def test_concurrency_is_bounded_and_every_job_done_once() -> None:
     engine = FixedEngine("<think>" + "a" * 50)
-    finished: list[Done] = []
+    finished: list[JobResult] = []
     asyncio.run(schedule(engine).run(jobs(40), 5, finished.append))
     assert sorted(done.trace.sample for done in finished) == list(range(40))
     assert engine.most_in_flight == 5
 
 
 def test_results_do_not_depend_on_order_or_concurrency() -> None:
-    def outcome(concurrency: int, order: Callable[[list[Job]], list[Job]]) -> list[Done]:
-        finished: list[Done] = []
+    def outcome(concurrency: int, order: Callable[[list[Job]], list[Job]]) -> list[JobResult]:
+        finished: list[JobResult] = []
         plan = schedule(ScriptedEngine())
         asyncio.run(plan.run(order(jobs(12)), concurrency, finished.append))
         return sorted(finished, key=lambda done: done.trace.sample)

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from helpers.protocols import protocol_settings, task_settings
 
 from reghar.grading import GraderPool
 from reghar.grading.outcome import Outcome
 from reghar.grading.scores import AnswerScorer
+from reghar.protocol import Protocol
 from reghar.tasks import Problem
 
 
@@ -17,9 +19,9 @@ def pool() -> Iterator[GraderPool]:
         yield graders
 
 
-def protocol(probe: str = "\\[ \\boxed{", **rules: Any) -> dict[str, Any]:
-    task = {"kind": "integer", "tolerance": 1e-4, "fallback": None} | rules
-    return {"tasks": {"made": task}, "probe": {"text": probe}}
+def protocol(text: str = "\\[ \\boxed{", **rules: Any) -> Protocol:
+    probe = {"name": "custom", "text": text, "temperature": 0.6, "max_answer_tokens": 64}
+    return Protocol.from_dict(protocol_settings({"made": task_settings(**rules)}, probe=probe))
 
 
 def row(text: str | None, *, budget: int | None, forced: bool) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def test_a_task_may_name_a_fallback(pool: GraderPool) -> None:
 
 def test_a_probe_without_a_box_is_graded_as_a_natural_answer(pool: GraderPool) -> None:
     rows = [row("so \\boxed{42}", budget=64, forced=True)]
-    assert outcomes(pool, rows, probe="</think>\n") == [Outcome.CORRECT]
+    assert outcomes(pool, rows, text="</think>\n") == [Outcome.CORRECT]
 
 
 def test_a_score_keeps_place_and_text(pool: GraderPool) -> None:

@@ -119,7 +119,7 @@ def _draw(points: Points, l_min: int, stem: Path) -> None:
 
     inner = sum(budget >= l_min for budget in points[0][1:-1])
     errors = selection_errors(*points, up_to_n=max(1, min(10, inner)), l_min=l_min)
-    for file in curves.save([("", partial(curves.selection_errors, errors=errors))], stem):
+    for file in curves.save([("", partial(curves.draw_selection_errors, errors=errors))], stem):
         sys.stdout.write(f"{file}\n")
 
 

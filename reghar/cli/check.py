@@ -61,7 +61,7 @@ def handle(arguments: argparse.Namespace) -> int:
     from reghar.compare.check import check
     from reghar.compare.evidence import load_given
 
-    asked = _asked(arguments)
+    asked = _request(arguments)
     if asked.baseline is None and any(gate.limit is None for gate in asked.gates):
         raise InputError("nothing to check against: give --baseline RUN-or-report.json, or --max-reg TOKENS")
     result = check(
@@ -81,7 +81,7 @@ def handle(arguments: argparse.Namespace) -> int:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class _CheckRequest:
     """What flags and gate file ask for together."""
 
     gates: Sequence[Gate]
@@ -90,7 +90,7 @@ class _Asked:
     bootstrap: Bootstrap
 
 
-def _asked(arguments: argparse.Namespace) -> _Asked:
+def _request(arguments: argparse.Namespace) -> _CheckRequest:
     """Flags go before the file, which is read where no flag names a gate."""
     from reghar.compare.gate_file import find_gate_file, read_gate_file
     from reghar.compare.gates import gates_from_flags
@@ -110,7 +110,7 @@ def _asked(arguments: argparse.Namespace) -> _Asked:
         if file is not None
         else gates_from_flags(arguments.measure, arguments.task, arguments.tolerance, arguments.max_reg)
     )
-    return _Asked(
+    return _CheckRequest(
         gates=gates,
         baseline=arguments.baseline or (file.baseline if file else None),
         frontier=arguments.frontier or (file.frontier if file else None),

@@ -76,8 +76,8 @@ def _build(run: StoredRun, frontier: str | None, interval: IntervalKind | None) 
 
     return build_report(
         run,
-        frontier=frontier or run.manifest.get("frontier", "auto"),
-        interval=interval or run.manifest.get("interval", "problems"),
+        frontier=frontier or run.manifest.frontier,
+        interval=interval or run.manifest.interval,
     )
 
 

@@ -297,7 +297,7 @@ def report_run(path: Path) -> int:
     from reghar.store import load_run
 
     run = load_run(path)
-    report = build_report(run, frontier=run.manifest["frontier"], interval=run.manifest["interval"])
+    report = build_report(run, frontier=run.manifest.frontier, interval=run.manifest.interval)
     sys.stdout.write(terminal.summary(report, write_report(report, run, path)))
     return 0
 

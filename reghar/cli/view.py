@@ -66,7 +66,7 @@ def _runs(arguments: argparse.Namespace) -> list[PageRun]:
     built = [
         PageRun(
             run=run,
-            report=build_report(run, frontier=arguments.frontier or run.manifest.get("frontier", "auto")),
+            report=build_report(run, frontier=arguments.frontier or run.manifest.frontier),
         )
         for run in runs
     ]

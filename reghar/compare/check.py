@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reghar.compare.evidence import Given, Reported, Sampled, Source
 from reghar.compare.gates import Gate
@@ -12,8 +11,9 @@ from reghar.compare.measured import Bootstrap, shared_reference
 from reghar.compare.sides import require_equal_protocols, shared_problems
 from reghar.compare.verdicts import Verdict, judge
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference, frontier_identity
+from reghar.frontiers.choose import FrontierChoice, frontier_identity
 from reghar.frontiers.frontier import load_frontier
+from reghar.protocol import Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ def check(
     for one in given:
         _require_as_reported(one, frontier, bootstrap)
     sides = [one.side for one in given if one.side is not None]
-    reference, problems = Reference(), {}
+    reference, problems = FrontierChoice(), {}
     if sides:
         problems = shared_problems(sides)
         reference = shared_reference(sides, sides[0], frontier)
@@ -94,7 +94,7 @@ def _require_comparable(
             require_equal_protocols(str(run.path), run.protocol, given.name, first)
     if (
         any(gate.measure == "reg" for gate in gates)
-        and candidate.protocol["budgets"] != baseline.protocol["budgets"]
+        and candidate.protocol.budgets != baseline.protocol.budgets
     ):
         raise InputError(
             "REG on another grid is another measure: gate accuracy@BUDGET, or use the same budgets"
@@ -123,11 +123,11 @@ def _require_as_reported(given: Given, frontier: str | None, bootstrap: Bootstra
         )
 
 
-def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Mapping[str, Any]]) -> None:
+def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Protocol]) -> None:
     """A gate judges whole tasks: a difference in problems that was allowed leaves too little of them."""
     for protocol in protocols:
-        for task, settings in protocol["tasks"].items():
-            if len(problems.get(task, ())) != len(settings["problem_ids"]):
+        for task, settings in protocol.tasks.items():
+            if len(problems.get(task, ())) != len(settings.problem_ids):
                 raise InputError(f"{task}: the sides were run on other problems; run both on the same")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,10 +12,11 @@ from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap, MeasuredSide, measure_side, side_outcomes
 from reghar.compare.sides import Side, load_sides, require_complete, up_to_budget
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference, frontier_identity
+from reghar.frontiers.choose import FrontierChoice, frontier_identity
 from reghar.measures.catalogue import Measure
 from reghar.measures.control_methods import own_control
 from reghar.measures.task import TaskMeasures
+from reghar.protocol import Protocol
 from reghar.report.schema import MeasureRecord, MethodRecord, Report
 from reghar.report.text import model_name
 from reghar.store import StoredRun
@@ -33,7 +33,7 @@ class Sampled:
     label: str
     outcomes: tuple[TaskOutcomes, ...]
     """Complete; a task each."""
-    reference: Reference
+    reference: FrontierChoice
     bootstrap: Bootstrap
     runs: tuple[StoredRun, ...] = ()
     """Where the samples come from: the Control of a method other than `force` is read from its settings."""
@@ -49,7 +49,7 @@ class Sampled:
         if budget not in self._measured:
             outcomes = [one if budget is None else up_to_budget(one, budget) for one in self.outcomes]
             # Only the accuracy is read of a run that is cut short, and it needs no frontier.
-            reference = self.reference if budget is None else Reference()
+            reference = self.reference if budget is None else FrontierChoice()
             side = measure_side(self.label, outcomes, reference, self.bootstrap)
             self._measured[budget] = side if budget is not None else self._with_own_control(side)
         return self._measured[budget]
@@ -208,7 +208,7 @@ class Given:
     report: Report | None
 
     @property
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Protocol:
         """Every setting that can change a number."""
         return self.side.protocol if self.side is not None else self._report.protocol
 
@@ -218,7 +218,7 @@ class Given:
         return self.report
 
     def source(
-        self, problems: Mapping[str, tuple[str, ...]], reference: Reference, bootstrap: Bootstrap
+        self, problems: Mapping[str, tuple[str, ...]], reference: FrontierChoice, bootstrap: Bootstrap
     ) -> Source:
         """The figures; from samples on these problems, where there are samples."""
         if self.side is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reghar.compare.sides import Side, only_problems
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference, choose_reference
+from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.measures.bootstrap import REPLICATES, Difference
 from reghar.measures.catalogue import IntervalKind, Measure
 from reghar.measures.task import TaskMeasures, average_measures, difference, task_measures
@@ -50,7 +50,7 @@ class MeasuredSide:
 
 
 def measure_side(
-    label: str, outcomes: Sequence[TaskOutcomes], reference: Reference, bootstrap: Bootstrap
+    label: str, outcomes: Sequence[TaskOutcomes], reference: FrontierChoice, bootstrap: Bootstrap
 ) -> MeasuredSide:
     """Everything that is shown or tested of one side."""
     return MeasuredSide(
@@ -73,17 +73,17 @@ def side_outcomes(side: Side, problems: Mapping[str, tuple[str, ...]]) -> list[T
     return [only_problems(side.outcomes(task), ids) for task, ids in problems.items()]
 
 
-def shared_reference(sides: Sequence[Side], baseline: Side, spec: str | None) -> Reference:
+def shared_reference(sides: Sequence[Side], baseline: Side, spec: str | None) -> FrontierChoice:
     """The one frontier that all sides are measured against.
 
     `spec` as for `reghar report`; None for what the baseline was run with. `auto` goes by the models'
     names, of which one at least must be known; InputError where they name different frontiers.
     """
-    chosen = spec or str(baseline.runs[0].manifest.get("frontier", "auto"))
+    chosen = spec or baseline.runs[0].manifest.frontier
     if chosen != "auto":
-        return choose_reference(chosen, model=baseline.runs[0].model, protocol=baseline.protocol)
+        return choose_frontier(chosen, model=baseline.runs[0].model, protocol=baseline.protocol)
     order = [baseline, *(side for side in sides if side is not baseline)]
-    found = [choose_reference("auto", model=s.runs[0].model, protocol=s.protocol) for s in order]
+    found = [choose_frontier("auto", model=s.runs[0].model, protocol=s.protocol) for s in order]
     known = [one for one in found if one.record is not None]
     names = sorted({one.record.name for one in known if one.record is not None})
     if len(names) > 1:

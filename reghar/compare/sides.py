@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from reghar.errors import InputError
-from reghar.protocol import differences
+from reghar.protocol import Protocol
 from reghar.report.text import model_name
 from reghar.store import StoredRun, load_run
 from reghar.store.outcomes import TaskOutcomes
@@ -34,7 +33,7 @@ class Side:
     """At least one; of equal protocol."""
 
     @property
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> Protocol:
         """Of its first run."""
         return self.runs[0].protocol
 
@@ -129,13 +128,13 @@ def require_complete(run: StoredRun) -> None:
 
 
 def require_equal_protocols(
-    name: str, protocol: Mapping[str, Any], other: str, others: Mapping[str, Any], allowed: Sequence[str] = ()
+    name: str, protocol: Protocol, other: str, others: Protocol, allowed: Sequence[str] = ()
 ) -> list[str]:
     """The allowed settings in which two protocols differ, a line each; InputError names the others.
 
     An allowed name stands for itself and for all settings below it: `sampling` for `sampling.top_p`.
     """
-    lines = differences(dict(protocol), dict(others))
+    lines = protocol.differences(others)
     refused = [line for line in lines if not _is_allowed(line, allowed)]
     if refused:
         raise InputError(
@@ -175,9 +174,9 @@ def shared_problems(sides: Sequence[Side]) -> dict[str, tuple[str, ...]]:
     """
     shared: dict[str, tuple[str, ...]] = {}
     for task in sides[0].runs[0].tasks:
-        if all(task in side.protocol["tasks"] for side in sides):
-            ids = [set(side.protocol["tasks"][task]["problem_ids"]) for side in sides]
-            first = sides[0].protocol["tasks"][task]["problem_ids"]
+        if all(task in side.protocol.tasks for side in sides):
+            ids = [set(side.protocol.tasks[task].problem_ids) for side in sides]
+            first = sides[0].protocol.tasks[task].problem_ids
             shared[task] = tuple(problem for problem in first if all(problem in one for one in ids))
     shared = {task: problems for task, problems in shared.items() if problems}
     if not shared:

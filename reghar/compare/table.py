@@ -18,7 +18,7 @@ from reghar.compare.measured import (
 )
 from reghar.compare.sides import Side, require_comparable, shared_problems
 from reghar.errors import InputError
-from reghar.frontiers.choose import Reference
+from reghar.frontiers.choose import FrontierChoice
 from reghar.measures.catalogue import MEASURES
 from reghar.measures.reg import change
 
@@ -99,15 +99,15 @@ def compare(
 
 def _reference(
     sides: Sequence[Side], baseline: Side, spec: str | None, problems: dict[str, tuple[str, ...]]
-) -> Reference:
+) -> FrontierChoice:
     """The shared frontier, without tasks of which only some problems are compared: that gap is not REG."""
     reference = shared_reference(sides, baseline, spec)
     whole = {
         task: frontier
         for task, frontier in reference.tasks.items()
-        if task in problems and len(problems[task]) == len(baseline.protocol["tasks"][task]["problem_ids"])
+        if task in problems and len(problems[task]) == len(baseline.protocol.tasks[task].problem_ids)
     }
-    return Reference(
+    return FrontierChoice(
         record=reference.record if whole else None,
         tasks=whole,
         notes=reference.notes,
@@ -144,7 +144,9 @@ def relative_change(value: float | None, base: float | None) -> float | None:
     return None if value is None or base is None else change(value, base).relative
 
 
-def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, MeasuredSide]) -> Iterator[str]:
+def _notes(
+    sides: Sequence[Side], reference: FrontierChoice, measured: dict[str, MeasuredSide]
+) -> Iterator[str]:
     yield from reference.notes
     for task, lines in reference.task_notes.items():
         yield from (f"{task}: {line}" for line in lines)
@@ -152,7 +154,7 @@ def _notes(sides: Sequence[Side], reference: Reference, measured: dict[str, Meas
         yield "without a frontier REG is unknown; its differences are those of the areas under the curves"
     elif reference.record.unknown:
         yield f"the frontier's protocol is {reference.record.protocol}: {'; '.join(reference.record.unknown)}"
-    reported = [side.label for side in sides if side.protocol.get("tokens") == "reported"]
+    reported = [side.label for side in sides if not side.protocol.cuts_responses]
     if reported:
         yield (
             f"lengths of {' and '.join(reported)} are tokens as its server reports them: tokenizers differ, "

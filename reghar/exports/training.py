@@ -168,7 +168,7 @@ def _require_own_tasks(run: StoredRun) -> None:
 
 
 def _prompts(run: StoredRun) -> dict[Key, str]:
-    template = str(run.protocol["prompt"]["template"])
+    template = run.protocol.prompt.template
     return {
         (problem.task, problem.id): template.replace(PLACEHOLDER, problem.question, 1)
         for problem in read_problems(run.path)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier, TaskFrontier, load_frontier, match_frontier
-from reghar.protocol import differences
+from reghar.protocol import Protocol, TaskProtocol, differences
 
 Chosen = Literal["auto", "named"]
 
@@ -44,8 +44,8 @@ def frontier_identity(frontier: FrontierRecord | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reference:
-    """The frontier of a run, task by task."""
+class FrontierChoice:
+    """The frontier that a run is measured against, task by task."""
 
     record: FrontierRecord | None = None
     """None without a frontier."""
@@ -57,31 +57,31 @@ class Reference:
     """Why a task has no frontier."""
 
 
-def choose_reference(spec: str, *, model: str, protocol: Mapping[str, Any]) -> Reference:
-    """The frontier that `spec` names for a model under a protocol (as a dictionary).
+def choose_frontier(spec: str, *, model: str, protocol: Protocol) -> FrontierChoice:
+    """The frontier that `spec` names for a model under a protocol.
 
     `spec` is `none`, `auto` (by the model's name), a frontier's name or a path. What cannot be
     compared is dropped with a note for `auto` and raises InputError for a named frontier; a budget
     outside the frontier's is refused for both.
     """
-    if spec == "none" or (spec == "auto" and protocol.get("tokens") == "reported"):
-        return Reference()
+    if spec == "none" or (spec == "auto" and not protocol.cuts_responses):
+        return FrontierChoice()
     if spec == "auto":
         found = match_frontier(model)
         if found is None:
             note = f"no frontier is known for {model}: name one with --frontier to get REG"
-            return Reference(notes=(note,))
+            return FrontierChoice(notes=(note,))
         return _compared(found, "auto", protocol)
     return _compared(load_frontier(spec), "named", protocol)
 
 
-def _compared(frontier: Frontier, chosen: Chosen, protocol: Mapping[str, Any]) -> Reference:
+def _compared(frontier: Frontier, chosen: Chosen, protocol: Protocol) -> FrontierChoice:
     tasks: dict[str, TaskFrontier] = {}
     task_notes: dict[str, tuple[str, ...]] = {}
-    for task, settings in protocol["tasks"].items():
+    for task, settings in protocol.tasks.items():
         obstacle = _obstacle(frontier, task, settings, protocol)
         if obstacle is None:
-            _refuse_outside(frontier, task, protocol["budgets"])
+            _refuse_outside(frontier, task, protocol.budgets)
             tasks[task] = frontier.task(task)
         elif chosen == "named":
             raise InputError(
@@ -92,7 +92,7 @@ def _compared(frontier: Frontier, chosen: Chosen, protocol: Mapping[str, Any]) -
     notes = [f"the frontier {frontier.name} was picked by the model's name"] if chosen == "auto" else []
     if frontier.protocol == "unverified":
         notes += _departures(protocol)
-    return Reference(
+    return FrontierChoice(
         record=_record(frontier, chosen) if tasks else None,
         tasks=tasks,
         notes=tuple(notes),
@@ -100,24 +100,20 @@ def _compared(frontier: Frontier, chosen: Chosen, protocol: Mapping[str, Any]) -
     )
 
 
-def _obstacle(
-    frontier: Frontier, task: str, settings: Mapping[str, Any], protocol: Mapping[str, Any]
-) -> str | None:
+def _obstacle(frontier: Frontier, task: str, settings: TaskProtocol, protocol: Protocol) -> str | None:
     """Why the area between curve and frontier would not be this task's REG; None where it is."""
     if task not in frontier.tasks:
         return f"the frontier {frontier.name} has no task {task}, only {', '.join(frontier.tasks)}"
-    if protocol.get("tokens") == "reported":
+    if not protocol.cuts_responses:
         return "a chat server's replies cannot be cut at budgets"
-    if len(protocol["budgets"]) < 2:
+    if len(protocol.budgets) < 2:
         return "one budget spans no area"
-    counts = "response"
-    if frontier.protocol != "unverified":
-        counts = frontier.protocol.settings.get("budget_counts", counts)
-    if protocol["budget_counts"] != counts:
-        return f"the run's budgets count {protocol['budget_counts']} tokens, the frontier's {counts} tokens"
+    counts = "response" if frontier.protocol == "unverified" else frontier.protocol.settings.budget_counts
+    if protocol.budget_counts != counts:
+        return f"the run's budgets count {protocol.budget_counts} tokens, the frontier's {counts} tokens"
     points = frontier.tasks[task]
-    if len(settings["problem_ids"]) != points.problems:
-        part = f"{len(settings['problem_ids'])} of the {points.problems} problems"
+    if len(settings.problem_ids) != points.problems:
+        part = f"{len(settings.problem_ids)} of the {points.problems} problems"
         return f"the run has {part} that the frontier {frontier.name} is made of"
     if unequal := _unequal_settings(frontier, task, protocol):
         return f"the frontier {frontier.name} was built under another protocol: {'; '.join(unequal)}"
@@ -134,7 +130,7 @@ def _refuse_outside(frontier: Frontier, task: str, budgets: Sequence[int]) -> No
         )
 
 
-def _unequal_settings(frontier: Frontier, task: str, protocol: Mapping[str, Any]) -> list[str]:
+def _unequal_settings(frontier: Frontier, task: str, protocol: Protocol) -> list[str]:
     """Settings on which a built frontier and the run differ, those aside that REG allows to differ.
 
     The frontier is interpolated at other budgets; the number of samples moves the noise, not the mean.
@@ -142,30 +138,38 @@ def _unequal_settings(frontier: Frontier, task: str, protocol: Mapping[str, Any]
     if frontier.protocol == "unverified":
         return []
 
-    def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
+    def measured(one: Protocol) -> dict[str, Any]:
+        settings = one.as_dict()
         shared = {key: value for key, value in settings.items() if key not in ("tasks", "budgets")}
-        own = settings.get("tasks", {}).get(task, {})
+        own = settings["tasks"].get(task, {})
         return {**shared, task: {key: value for key, value in own.items() if key != "samples"}}
 
     return differences(measured(frontier.protocol.settings), measured(protocol))
 
 
-PUBLISHED = {"probe.name": "reo-rl", "sampling.temperature": 0.6, "sampling.top_p": 0.95}
+PUBLISHED: Mapping[str, str | float] = {
+    "probe.name": "reo-rl",
+    "sampling.temperature": 0.6,
+    "sampling.top_p": 0.95,
+}
 """What the paper does say about its frontiers (REG section 4.1, appendices E and F)."""
 
 UNPUBLISHED = ("how the probes are sampled", "the grader and its rules", "the prompt")
 """What its authors did not publish (definitions: Frontiers)."""
 
 
-def _departures(protocol: Mapping[str, Any]) -> list[str]:
+def _departures(protocol: Protocol) -> list[str]:
     """A note for every published setting that the run departs from."""
-    notes = []
-    for name, published in PUBLISHED.items():
-        part, key = name.split(".")
-        mine = protocol.get(part, {}).get(key)
-        if mine is not None and mine != published:
-            notes.append(f"{name} is {mine}, the frontier's {published}: part of the gap may come from that")
-    return notes
+    own = {
+        "probe.name": protocol.probe.name,
+        "sampling.temperature": protocol.sampling.temperature,
+        "sampling.top_p": protocol.sampling.top_p,
+    }
+    return [
+        f"{name} is {own[name]}, the frontier's {published}: part of the gap may come from that"
+        for name, published in PUBLISHED.items()
+        if own[name] != published
+    ]
 
 
 def _record(frontier: Frontier, chosen: Chosen) -> FrontierRecord:

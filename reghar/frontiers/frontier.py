@@ -12,25 +12,26 @@ import json
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from reghar.errors import InputError
 from reghar.paths import data_dir
+from reghar.protocol import Protocol
 
 SCHEMA: Literal["reghar.frontier/1"] = "reghar.frontier/1"
 
 Count = Annotated[int, Field(ge=1)]
 
 
-class _Record(BaseModel):
+class _FrontierRecord(BaseModel):
     """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class TaskFrontier(_Record):
+class TaskFrontier(_FrontierRecord):
     """Best known accuracy by budget on one task; B points."""
 
     budgets: Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
@@ -73,14 +74,14 @@ class TaskFrontier(_Record):
         return self
 
 
-class FrontierProtocol(_Record):
+class FrontierProtocol(_FrontierRecord):
     """The protocol that all runs behind a frontier share."""
 
     digest: str
-    settings: dict[str, Any]
+    settings: Protocol
 
 
-class Source(_Record):
+class Source(_FrontierRecord):
     """Where the points come from."""
 
     citation: str
@@ -89,7 +90,7 @@ class Source(_Record):
     """ISO 8601: a year, a month or a day."""
 
 
-class Frontier(_Record):
+class Frontier(_FrontierRecord):
     """The frontier file of one base model."""
 
     schema_: Literal["reghar.frontier/1"] = Field(default=SCHEMA, alias="schema")

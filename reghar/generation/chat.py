@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reghar.engines.chat import ChatEngine, Reply
-from reghar.generation.jobs import Activity, Done, Job, run_jobs
+from reghar.generation.jobs import Activity, Job, JobResult, run_jobs
 from reghar.generation.records import ForcedAnswer, Trace, Withheld, trace_seed
-from reghar.prompting.control import Setting
-from reghar.protocol import SamplingProtocol
+from reghar.protocol import SamplingProtocol, Setting
 
 _OPEN, _CLOSE = "<think>\n", "\n</think>\n\n"
 """Around the reasoning that a server shows, in the stored text."""
@@ -36,22 +35,22 @@ class ChatSchedule:
     """By task."""
     control: tuple[Setting, ...] = ()
 
-    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
+    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[JobResult], None]) -> None:
         """Does every job, at most `concurrency` at a time. Raises `EngineError`, `CostCapError` too."""
         await run_jobs(self.do, self.control, jobs, concurrency, finished)
 
-    async def do(self, job: Job) -> Done:
+    async def do(self, job: Job) -> JobResult:
         """One job: the request, unless its reply is stored, and the answer in it."""
         trace = job.trace
         if trace is None:
-            seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample, job.setting.name)
+            seed = trace_seed(self.run_seed, job.key)
             reply = await self.engine.ask(
                 self._messages(job), self._fields(job.setting, seed), self.sampling.max_tokens
             )
             self.activities[job.problem.task].tokens += reply.completion_tokens
             trace = _trace(job, seed, reply)
         self.activities[job.problem.task].jobs += 1
-        return Done(trace=trace, is_new=job.trace is None, answers=self._answers(job, trace))
+        return JobResult(trace=trace, is_new=job.trace is None, answers=self._answers(job, trace))
 
     def _messages(self, job: Job) -> Sequence[Mapping[str, str]]:
         system = [] if self.system is None else [{"role": "system", "content": self.system}]

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from reghar.generation.records import ForcedAnswer, Trace
-from reghar.prompting.control import PLAIN, Setting
+from reghar.generation.records import ForcedAnswer, Trace, TraceKey
+from reghar.protocol import PLAIN, Setting
 from reghar.tasks import Problem
 
 T = TypeVar("T")
@@ -32,13 +32,18 @@ class Job:
     """Whether the trace's own answer is still to be stored."""
 
     @property
+    def key(self) -> TraceKey:
+        """The trace that it makes or answers."""
+        return TraceKey(self.problem.task, self.problem.id, self.sample, self.setting.name)
+
+    @property
     def session(self) -> str:
         """What the trace and its probes have in common."""
         return f"{self.problem.task}/{self.problem.id}/{self.sample}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Done:
+class JobResult:
     """A finished job: what is to be stored."""
 
     trace: Trace
@@ -61,11 +66,11 @@ class Activity:
 
 
 async def run_jobs(
-    do: Callable[[Job], Awaitable[Done]],
+    do: Callable[[Job], Awaitable[JobResult]],
     control: Sequence[Setting],
     jobs: Iterable[Job],
     concurrency: int,
-    finished: Callable[[Done], None],
+    finished: Callable[[JobResult], None],
 ) -> None:
     """See `Schedule.run`; `do` does a job, here or elsewhere."""
     queue: Iterator[Job] = iter(jobs)
@@ -75,29 +80,29 @@ async def run_jobs(
             waiting = [first]
             while waiting:
                 job = waiting.pop()
-                done = await do(job)
-                finished(done)
-                waiting += _continuations(control, job, done)
+                result = await do(job)
+                finished(result)
+                waiting += _continuations(control, job, result)
 
-    await gather(work() for _ in range(concurrency))
+    await gather_or_cancel(work() for _ in range(concurrency))
 
 
-def _continuations(control: Sequence[Setting], job: Job, done: Done) -> list[Job]:
+def _continuations(control: Sequence[Setting], job: Job, result: JobResult) -> list[Job]:
     """What continues a new trace; of a stored one the caller knows what is left."""
-    after = [setting for setting in control if setting.after == job.setting.name and done.is_new]
+    after = [setting for setting in control if setting.after == job.setting.name and result.is_new]
     return [
         Job(
             problem=job.problem,
             sample=job.sample,
             budgets=setting.budgets,
             setting=setting,
-            base=done.trace,
+            base=result.trace,
         )
         for setting in after
     ]
 
 
-async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def gather_or_cancel(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """All results; at the first failure the others are cancelled and it is raised as it is."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from reghar.seeds import derive_seed
 
 Withheld = Literal["truncated", "refused"]
 """Why a chat server's reply is not graded."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceKey:
+    """Which trace of a run: no two have the same."""
+
+    task: str
+    problem: str
+    """Problem id."""
+    sample: int
+    """0 .. n-1."""
+    setting: str = ""
+    """Of the control method (`reghar.prompting.control`); empty for the plain evaluation."""
+
+    def at(self, setting: str) -> TraceKey:
+        """The trace of the same problem and sample at another setting."""
+        return replace(self, setting=setting)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +76,11 @@ class Trace:
         return len(self.token_ids) if self.reported_length is None else self.reported_length
 
     @property
+    def key(self) -> TraceKey:
+        """Which trace it is."""
+        return TraceKey(self.task, self.problem, self.sample, self.setting)
+
+    @property
     def thinking_length(self) -> int:
         """Tokens inside the thinking block; 0 where there is none."""
         if self.thinking_start is None:
@@ -96,9 +118,9 @@ class ForcedAnswer:
     """Trace tokens that could not be sent back because the engine refuses their ids."""
 
 
-def trace_seed(run_seed: int, task: str, problem: str, sample: int, setting: str = "") -> int:
+def trace_seed(run_seed: int, key: TraceKey) -> int:
     """The seed of one trace: the same whatever the order of a run and however often it is resumed."""
-    return derive_seed(run_seed, task, problem, sample, *([setting] if setting else []))
+    return derive_seed(run_seed, key.task, key.problem, key.sample, *([key.setting] if key.setting else []))
 
 
 LOOP_REPEATS = 3

@@ -35,7 +35,7 @@ class Response:
 
         Takes them off `waiting`. A budget that a finished response never passed needs none.
         """
-        if self.job.setting.name and reason is None:
+        if not self.job.setting.is_plain and reason is None:
             return []  # a setting's own answers can wait: few, and where they cut is known at the end
         cuts = []
         while waiting:
@@ -50,7 +50,7 @@ class Response:
 
         Settings ask for thinking tokens, which are all tokens where there is no thinking block.
         """
-        if not self.job.setting.name:
+        if self.job.setting.is_plain:
             return cut_position(self.ids, self.block, budget, self.budget_counts)
         counts = "response" if self.block.start is None else "thinking"
         cuts = [cut_position(self.ids, self.block, budget, counts)]
@@ -131,7 +131,9 @@ def beginning(
     return given[:max_tokens], "length" if len(given) >= max_tokens else None
 
 
-def bars(base: Trace | None, appended: str, delimiters: Delimiters | None) -> list[tuple[int, ...]]:
+def banned_token_ids(
+    base: Trace | None, appended: str, delimiters: Delimiters | None
+) -> list[tuple[int, ...]]:
     """The requests of a trace, each as the token ids that are barred from it: one, or none at all.
 
     Where an end is ignored without a string, a request for one token goes first with the delimiter

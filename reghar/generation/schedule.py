@@ -17,15 +17,14 @@ from typing import TypeVar
 
 from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
 from reghar.errors import EngineError
-from reghar.generation.jobs import Activity, Done, Job, cancel, gather, run_jobs
+from reghar.generation.jobs import Activity, Job, JobResult, cancel, gather_or_cancel, run_jobs
 from reghar.generation.records import ForcedAnswer, Trace, ends_in_loop, trace_seed
-from reghar.generation.response import Response, answer_seed, bars, beginning, box_end
-from reghar.prompting.control import Setting
+from reghar.generation.response import Response, answer_seed, banned_token_ids, beginning, box_end
 from reghar.prompting.probes import Probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.thinking import BlockFinder, Delimiters, find_block, opened_by_prompt
 from reghar.prompting.tokenizer import Model
-from reghar.protocol import BudgetCounts, SamplingProtocol
+from reghar.protocol import BudgetCounts, SamplingProtocol, Setting
 from reghar.seeds import derive_seed
 
 T = TypeVar("T")
@@ -54,16 +53,16 @@ class Schedule:
     control: tuple[Setting, ...] = ()
     """Settings of the control method: those that continue a trace follow it at once."""
 
-    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
+    async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[JobResult], None]) -> None:
         """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
 
         Memory does not grow with the number of jobs. Raises `EngineError` when the engine dies.
         """
         await run_jobs(self.do, self.control, jobs, concurrency, finished)
 
-    async def do(self, job: Job) -> Done:
+    async def do(self, job: Job) -> JobResult:
         """One job: the trace, unless it is stored, and its answers."""
-        prompt_ids = self.prompt.asked(job.setting).encode(job.problem.question)
+        prompt_ids = self.prompt.with_setting(job.setting).encode(job.problem.question)
         if job.trace is None:
             # A lost trace is drawn again from its start, probes and all: it stays one draw of its seed.
             return await _redraw(lambda: self._generate(job, prompt_ids))
@@ -73,11 +72,11 @@ class Schedule:
         )
         probes = self._due(response, deque(job.budgets), "stop" if job.trace.finished else "length")
         # The longest prefix first and alone: all shorter ones then find their blocks in the cache.
-        answers = [*await gather(probes[-1:]), *await gather(probes[:-1])]
-        return self._done(job, response, job.trace, answers, is_new=False)
+        answers = [*await gather_or_cancel(probes[-1:]), *await gather_or_cancel(probes[:-1])]
+        return self._result(job, response, job.trace, answers, is_new=False)
 
-    async def _generate(self, job: Job, prompt_ids: list[int]) -> Done:
-        seed = trace_seed(self.run_seed, job.problem.task, job.problem.id, job.sample, job.setting.name)
+    async def _generate(self, job: Job, prompt_ids: list[int]) -> JobResult:
+        seed = trace_seed(self.run_seed, job.key)
         activity = self.activities[job.problem.task]
         given, reason = beginning(
             job.base, self.model.tokenizer.encode_text(job.setting.appended), self.sampling.max_tokens
@@ -89,7 +88,8 @@ class Schedule:
         waiting = deque(job.budgets)
         probes: list[asyncio.Task[ForcedAnswer]] = []
         try:
-            for barred in () if reason is not None else bars(job.base, job.setting.appended, self.delimiters):
+            rounds = banned_token_ids(job.base, job.setting.appended, self.delimiters)
+            for barred in () if reason is not None else rounds:
                 most = self.sampling.max_tokens - len(response.ids)
                 stream = self.engine.generate(
                     prompt_ids + self.sendable(response.ids),
@@ -116,7 +116,7 @@ class Schedule:
         trace = self._trace(
             job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
         )
-        return self._done(job, response, trace, answers, is_new=True)
+        return self._result(job, response, trace, answers, is_new=True)
 
     def sendable(self, ids: Sequence[int]) -> list[int]:
         """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit."""
@@ -163,12 +163,12 @@ class Schedule:
             countdown=response.countdown() if job.setting.countdown else None,
         )
 
-    def _done(
+    def _result(
         self, job: Job, response: Response, trace: Trace, answers: Sequence[ForcedAnswer], *, is_new: bool
-    ) -> Done:
+    ) -> JobResult:
         self.activities[job.problem.task].jobs += 1
         own = (response.own_answer(),) if job.own_answer else ()
-        return Done(trace=trace, is_new=is_new, answers=(*answers, *own))
+        return JobResult(trace=trace, is_new=is_new, answers=(*answers, *own))
 
     def _response(self, job: Job, prompt_ids: list[int], ids: list[int], seed: int) -> Response:
         return Response(

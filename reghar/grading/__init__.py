@@ -8,8 +8,8 @@ from reghar.grading.request import (
     DEFAULT_TOLERANCE,
     GRADER_VERSION,
     AnswerKind,
+    Grade,
     GradeRequest,
-    Verdict,
 )
 from reghar.grading.rules import grade
 from reghar.grading.segment import FALLBACKS, Segment, forced_segment, natural_segment
@@ -19,10 +19,10 @@ __all__ = [
     "FALLBACKS",
     "GRADER_VERSION",
     "AnswerKind",
+    "Grade",
     "GradeRequest",
     "GraderPool",
     "Segment",
-    "Verdict",
     "forced_segment",
     "grade",
     "natural_segment",

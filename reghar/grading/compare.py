@@ -27,7 +27,7 @@ MAX_ITEMS = 200
 """Longest list that is compared."""
 
 
-class Comparison:
+class AnswerComparison:
     """One comparison; `rule` names what decided it last."""
 
     def __init__(self, settings: Settings) -> None:

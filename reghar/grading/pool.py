@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from types import TracebackType
 
-from reghar.grading.process import Job, WorkerProcess
-from reghar.grading.request import MAX_CHARACTERS, GradeRequest, Verdict
+from reghar.grading.process import GradingJob, WorkerProcess
+from reghar.grading.request import MAX_CHARACTERS, Grade, GradeRequest
 from reghar.grading.rules import could_not_grade
 
 TIME_LIMIT_S = 5.0
@@ -48,11 +48,11 @@ class GraderPool:
         self._workers = workers or min(4, len(os.sched_getaffinity(0)))
         self._limits = (time_limit_s, memory_limit_bytes)
         self._lock = threading.Lock()
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[GradingJob | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._processes: list[WorkerProcess] = []
-        self._in_flight: dict[GradeRequest, Future[Verdict]] = {}
-        self._verdicts: OrderedDict[GradeRequest, Verdict] = OrderedDict()
+        self._in_flight: dict[GradeRequest, Future[Grade]] = {}
+        self._verdicts: OrderedDict[GradeRequest, Grade] = OrderedDict()
         self._closed = False
 
     def __enter__(self) -> GraderPool:
@@ -66,7 +66,7 @@ class GraderPool:
     ) -> None:
         self.close(wait=exception_type is None)
 
-    def submit(self, request: GradeRequest) -> Future[Verdict]:
+    def submit(self, request: GradeRequest) -> Future[Grade]:
         """The verdict to come. Returns at once; equal requests are graded once and cannot be cancelled."""
         too_long = _too_long(request)
         if too_long is not None:
@@ -83,13 +83,13 @@ class GraderPool:
                 future = Future()
                 future.set_running_or_notify_cancel()
                 self._in_flight[request] = future
-                self._queue.put(Job(request=request, done=self._finish))
+                self._queue.put(GradingJob(request=request, done=self._finish))
                 self._start_thread()
             return future
 
-    def grade_all(self, requests: Iterable[GradeRequest]) -> Iterator[Verdict]:
+    def grade_all(self, requests: Iterable[GradeRequest]) -> Iterator[Grade]:
         """The verdicts in order, with at most `WINDOW` answers held at a time."""
-        waiting: deque[Future[Verdict]] = deque()
+        waiting: deque[Future[Grade]] = deque()
         for request in requests:
             waiting.append(self.submit(request))
             if len(waiting) >= WINDOW:
@@ -140,7 +140,7 @@ class GraderPool:
         last = False
         while not last:
             job = self._queue.get()
-            batch: list[Job] = []
+            batch: list[GradingJob] = []
             while job is not None:
                 batch.append(job)
                 if len(batch) >= self._batch_size():
@@ -157,7 +157,7 @@ class GraderPool:
         """Few answers left are spread over the workers; many travel together."""
         return max(1, min(BATCH, self._queue.qsize() // (2 * self._workers)))
 
-    def _finish(self, request: GradeRequest, verdict: Verdict) -> None:
+    def _finish(self, request: GradeRequest, verdict: Grade) -> None:
         with self._lock:
             future = self._in_flight.pop(request)
             self._verdicts[request] = verdict
@@ -166,14 +166,14 @@ class GraderPool:
         future.set_result(verdict)
 
 
-def _too_long(request: GradeRequest) -> Verdict | None:
+def _too_long(request: GradeRequest) -> Grade | None:
     """Text beyond the limit is refused here, before it is copied, remembered or parsed."""
     if len(request.answer) > MAX_CHARACTERS:
         return could_not_grade(f"the answer is longer than {MAX_CHARACTERS} characters")
     return None
 
 
-def _finished(verdict: Verdict) -> Future[Verdict]:
-    future: Future[Verdict] = Future()
+def _finished(verdict: Grade) -> Future[Grade]:
+    future: Future[Grade] = Future()
     future.set_result(verdict)
     return future

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import reghar
-from reghar.grading.request import GradeRequest, Verdict
+from reghar.grading.request import Grade, GradeRequest
 from reghar.grading.rules import could_not_grade, ran_out_of_time
-from reghar.grading.wire import pack_request, read_message, unpack_verdict, write_message
+from reghar.grading.wire import pack_request, read_message, unpack_grade, write_message
 
 START_LIMIT_S = 120.0
 """Clock seconds for starting an interpreter or importing the computer algebra."""
@@ -28,13 +28,13 @@ RETIRE_SHARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Job:
+class GradingJob:
     """An answer on its way through a worker."""
 
     request: GradeRequest
-    done: Callable[[GradeRequest, Verdict], None]
+    done: Callable[[GradeRequest, Grade], None]
 
-    def finish(self, verdict: Verdict) -> None:
+    def finish(self, verdict: Grade) -> None:
         """Hand the verdict to whoever asked."""
         self.done(self.request, verdict)
 
@@ -61,7 +61,7 @@ class WorkerProcess:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def grade(self, batch: list[Job]) -> None:
+    def grade(self, batch: list[GradingJob]) -> None:
         """Finish every job of the batch, whatever happens to the worker meanwhile."""
         position = 0
         while position < len(batch):
@@ -89,7 +89,7 @@ class WorkerProcess:
             if pipe is not None:
                 pipe.close()
 
-    def _grade_until_failure(self, batch: list[Job]) -> int:
+    def _grade_until_failure(self, batch: list[GradingJob]) -> int:
         """Grade in order; return how many jobs are finished: all, or up to the one that failed."""
         finished = 0
         try:
@@ -111,7 +111,7 @@ class WorkerProcess:
             finished += self._after_death(batch[finished])
         return finished
 
-    def _after_death(self, job: Job) -> int:
+    def _after_death(self, job: GradingJob) -> int:
         """A worker may be killed from outside: an answer is given up only when a second one dies on it."""
         if job.request != self._suspect:
             self._suspect = job.request
@@ -120,7 +120,7 @@ class WorkerProcess:
         job.finish(could_not_grade("the worker died on this answer"))
         return 1
 
-    def _after_failed_start(self, job: Job) -> int:
+    def _after_failed_start(self, job: GradingJob) -> int:
         self._failed_starts += 1
         if self._failed_starts < START_ATTEMPTS:
             return 0
@@ -142,14 +142,14 @@ class WorkerProcess:
             self._failed_starts = 0
         return self._process
 
-    def _verdict(self, process: subprocess.Popen[bytes]) -> Verdict:
+    def _verdict(self, process: subprocess.Popen[bytes]) -> Grade:
         """The next verdict, or TimeoutError where the limit passes first."""
         message = self._receive_in_time(process)
         if message == ["loading"]:
             _, self._cpu = self._receive(process, START_LIMIT_S)
             message = self._receive_in_time(process)
         _, self._cpu, self._resident, *values = message
-        return unpack_verdict(values)
+        return unpack_grade(values)
 
     def _receive_in_time(self, process: subprocess.Popen[bytes]) -> Any:
         start = time.monotonic()

@@ -45,7 +45,7 @@ class GradeRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class Grade:
     """The outcome for one answer, and why."""
 
     outcome: Outcome

@@ -8,19 +8,19 @@ from functools import lru_cache
 
 from reghar.boxed import last_box
 from reghar.grading.choices import read_choice
-from reghar.grading.compare import Comparison
+from reghar.grading.compare import AnswerComparison
 from reghar.grading.expressions import RefusedError
 from reghar.grading.numbers import read_number
 from reghar.grading.outcome import Outcome
 from reghar.grading.read import Items, Value, read, read_all
-from reghar.grading.request import DEFAULT_TOLERANCE, MAX_CHARACTERS, AnswerKind, GradeRequest, Verdict
+from reghar.grading.request import DEFAULT_TOLERANCE, MAX_CHARACTERS, AnswerKind, Grade, GradeRequest
 from reghar.grading.singles import NeedsAlgebraError, Settings, spelling
-from reghar.grading.text import clean, printable
+from reghar.grading.text import clean, excerpt
 
 _OPERATION = re.compile(r"[\d)}\]]\s*(?:[+*×·]|(?<![eE^{(])-|\\(?:cdot|times)(?![a-zA-Z]))\s*[\d({\[\\]")
 
 
-def grade(request: GradeRequest) -> Verdict:
+def grade(request: GradeRequest) -> Grade:
     """The verdict on one answer. Pure; never raises for any text, but may take long or much memory.
 
     An answer that holds boxes itself is its last box. Blank text is `no_answer`, a last box that is
@@ -32,7 +32,7 @@ def grade(request: GradeRequest) -> Verdict:
     return verdict
 
 
-def grade_quickly(request: GradeRequest) -> Verdict | None:
+def grade_quickly(request: GradeRequest) -> Grade | None:
     """The same verdict where it needs no computer algebra; None where it does. Linear in the text."""
     return _grade(request, quickly=True)
 
@@ -43,14 +43,14 @@ def gold_values(golds: tuple[str, ...]) -> int:
     return len(value.items) if isinstance(value, Items) and not value.brackets else 1
 
 
-def could_not_grade(reason: str) -> Verdict:
+def could_not_grade(reason: str) -> Grade:
     """The verdict where grading itself failed."""
-    return Verdict(outcome=Outcome.GRADER_ERROR, answer_parsed="", gold_parsed="", rule=reason)
+    return Grade(outcome=Outcome.GRADER_ERROR, answer_parsed="", gold_parsed="", rule=reason)
 
 
-def ran_out_of_time(limit_s: float) -> Verdict:
+def ran_out_of_time(limit_s: float) -> Grade:
     """The verdict where the time limit passed."""
-    return Verdict(
+    return Grade(
         outcome=Outcome.GRADER_TIMEOUT,
         answer_parsed="",
         gold_parsed="",
@@ -58,7 +58,7 @@ def ran_out_of_time(limit_s: float) -> Verdict:
     )
 
 
-def _grade(request: GradeRequest, *, quickly: bool) -> Verdict | None:
+def _grade(request: GradeRequest, *, quickly: bool) -> Grade | None:
     if len(request.answer) > MAX_CHARACTERS:
         return could_not_grade(f"the answer is longer than {MAX_CHARACTERS} characters")
     gold = ", ".join(request.gold)
@@ -76,7 +76,7 @@ def _grade(request: GradeRequest, *, quickly: bool) -> Verdict | None:
     return _grade_math(request, text, quickly)
 
 
-def _grade_choice(request: GradeRequest, content: str) -> Verdict:
+def _grade_choice(request: GradeRequest, content: str) -> Grade:
     wanted = ", ".join(request.gold)
     given = read_choice(content, request.choices)
     if given is None:
@@ -85,7 +85,7 @@ def _grade_choice(request: GradeRequest, content: str) -> Verdict:
     return _verdict(outcome, given, wanted, "the option named")
 
 
-def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Verdict | None:
+def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Grade | None:
     gold_texts = tuple(clean(_unboxed(gold)) for gold in request.gold)
     gold = ", ".join(gold_texts)
     if spelling(gold) == spelling(text):
@@ -95,7 +95,7 @@ def _grade_math(request: GradeRequest, text: str, quickly: bool) -> Verdict | No
         return _verdict(
             Outcome.INCORRECT, text, gold, "a sum or product left to do where a number is asked for"
         )
-    comparison = Comparison(
+    comparison = AnswerComparison(
         Settings(
             tolerance=Fraction(0) if exactly else Fraction(str(request.tolerance)),
             golds_rounded=not exactly and request.tolerance > DEFAULT_TOLERANCE,
@@ -127,5 +127,5 @@ def _unboxed(gold: str) -> str:
     return box.content if box is not None and box.closed else gold
 
 
-def _verdict(outcome: Outcome, answer: str, gold: str, rule: str) -> Verdict:
-    return Verdict(outcome=outcome, answer_parsed=printable(answer), gold_parsed=printable(gold), rule=rule)
+def _verdict(outcome: Outcome, answer: str, gold: str, rule: str) -> Grade:
+    return Grade(outcome=outcome, answer_parsed=excerpt(answer), gold_parsed=excerpt(gold), rule=rule)

@@ -10,6 +10,7 @@ from reghar.boxed import opens_box
 from reghar.grading import AnswerKind, GradeRequest, GraderPool, Segment, forced_segment, natural_segment
 from reghar.grading.outcome import Outcome
 from reghar.grading.rules import gold_values
+from reghar.protocol import Protocol
 from reghar.tasks import Problem
 
 
@@ -33,10 +34,10 @@ class Score:
 class AnswerScorer:
     """Scores answers of one run: knows its golds, its rules and its probe."""
 
-    def __init__(self, protocol: Mapping[str, Any], problems: Iterable[Problem], pool: GraderPool) -> None:
-        """`protocol` as in `run.json`; `problems` of all its tasks."""
-        self._tasks = protocol["tasks"]
-        self._in_box = opens_box(protocol["probe"]["text"])
+    def __init__(self, protocol: Protocol, problems: Iterable[Problem], pool: GraderPool) -> None:
+        """`problems` of all its tasks."""
+        self._tasks = protocol.tasks
+        self._in_box = opens_box(protocol.probe.text)
         self._problems = {(problem.task, problem.id): problem for problem in problems}
         self._pool = pool
 
@@ -66,15 +67,11 @@ class AnswerScorer:
         if row.get("withheld") is not None:
             return Segment(outcome=Outcome(row["withheld"]))
         text = row["text"]
-        if text is None:  # the thinking never closed
-            return Segment(outcome=Outcome.NO_ANSWER)
-        if row["forced"] and self._in_box:
+        if text is not None and row["forced"] and self._in_box:
             return forced_segment(text)
         return natural_segment(
             text,
-            None,
-            thinking_open_at_start=False,
-            fallback=self._tasks[row["task"]]["fallback"],
+            fallback=self._tasks[row["task"]].fallback,
             golds=gold_values(self._problems[row["task"], row["problem"]].gold),
         )
 
@@ -84,7 +81,7 @@ class AnswerScorer:
         return GradeRequest(
             gold=problem.gold,
             answer=answer,
-            kind=AnswerKind(settings["kind"]),
-            tolerance=settings["tolerance"],
+            kind=AnswerKind(settings.kind),
+            tolerance=settings.tolerance,
             choices=problem.choices,
         )

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reghar.boxed import Box, boxes, closing_brace
+from reghar.boxed import Box, closing_brace, find_boxes
 from reghar.grading.outcome import Outcome
 from reghar.grading.request import MAX_CHARACTERS
 
@@ -45,28 +45,20 @@ def forced_segment(completion: str) -> Segment:
     return _UNTERMINATED if end is None else _filled(completion[:end])
 
 
-def natural_segment(
-    text: str,
-    thinking: tuple[str, str] | None,
-    thinking_open_at_start: bool,
-    fallback: str | None = None,
-    golds: int = 1,
-) -> Segment:
-    """The answer in a whole response: the last box of the text after the thinking block.
+def natural_segment(answer_text: str | None, *, fallback: str | None = None, golds: int = 1) -> Segment:
+    """The answer in the text after a response's thinking block: its last box.
 
-    `thinking` holds the delimiters that open and close the block (None: the model has none) and
-    `thinking_open_at_start` is true where the prompt has opened it already. A block that is never
-    closed, no box after it, or an empty box: `no_answer`. A last box that is never closed:
-    `unterminated`, whatever boxes stand before it. `fallback="last_number"` takes the last number
-    of the last 4,096 characters where there is no box; only a task's YAML may name it.
+    None is the text of a response that never closed the block. That, no box, or an empty box:
+    `no_answer`. A last box that is never closed: `unterminated`, whatever boxes stand before it.
+    `fallback="last_number"` takes the last number of the last 4,096 characters where there is no box;
+    only a task's YAML may name it.
 
     Where the gold holds several values (`golds` of them) and the last sentence with a box holds exactly
     as many boxes, these are one answer together: `\\boxed{-2}` and `\\boxed{1}`.
     """
-    answer_text = _after_thinking(text, thinking, thinking_open_at_start)
     if answer_text is None:
         return _NO_ANSWER
-    found = list(boxes(answer_text))
+    found = list(find_boxes(answer_text))
     if found and not found[-1].closed:
         return _UNTERMINATED
     if found:
@@ -93,15 +85,3 @@ def _last_sentence(text: str, found: Sequence[Box]) -> Sequence[Box]:
 def _filled(content: str) -> Segment:
     """The segment with this content; a box that holds only blanks is no answer."""
     return _NO_ANSWER if _BLANK.fullmatch(content) else Segment(answer=content)
-
-
-def _after_thinking(text: str, thinking: tuple[str, str] | None, open_at_start: bool) -> str | None:
-    """The text after the last thinking block; None where a block is open at the end."""
-    if thinking is None:
-        return text
-    opening, closing = thinking
-    end = text.rfind(closing)
-    if end == -1:
-        return None if open_at_start or opening in text else text
-    rest = text[end + len(closing) :]
-    return None if opening in rest else rest

@@ -10,7 +10,7 @@ from functools import lru_cache
 from reghar.grading import numbers
 from reghar.grading.expressions import equal_expressions
 from reghar.grading.numbers import Number, read_number
-from reghar.grading.units import Measured, known, multiplier, split_unit
+from reghar.grading.units import Quantity, known, multiplier, split_unit
 
 _BASES = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _BASED = re.compile(
@@ -44,7 +44,7 @@ def compare_singles(gold: str, answer: str, settings: Settings) -> tuple[bool, s
     wanted, given = _measured_gold(gold), split_unit(answer)
     wanted_number = _number(wanted.text)
     if given.bare and wanted_number is None:
-        given = Measured(answer, "")
+        given = Quantity(answer, "")
     if _units_differ(wanted.unit, given.unit):
         return False, f"the units differ: {wanted.unit}, {given.unit}"
     given_number = _number(given.text)
@@ -102,10 +102,10 @@ def _number(text: str) -> Number | None:
     return None if number is None else Number(number.value * factor, number.exact)
 
 
-def _measured_gold(gold: str) -> Measured:
+def _measured_gold(gold: str) -> Quantity:
     """A gold's bare letters are a unit only after a plain number and a space (`6 cm`, not `6m`)."""
     measured = split_unit(gold)
-    return Measured(gold, "") if measured.bare and not re.match(r"[-\d.,]+\s", gold) else measured
+    return Quantity(gold, "") if measured.bare and not re.match(r"[-\d.,]+\s", gold) else measured
 
 
 @lru_cache(maxsize=4096)

@@ -115,7 +115,7 @@ def without_preamble(text: str) -> str:
     return rest if rest else text
 
 
-def printable(text: str, limit: int = 200) -> str:
+def excerpt(text: str, limit: int = 200) -> str:
     """The text as it may stand in a report or on a terminal: no control characters, cut at the limit."""
     kept = "".join(c if c.isprintable() else "�" for c in text[: limit + 1])
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"

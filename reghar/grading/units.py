@@ -89,7 +89,7 @@ _TOKEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Quantity:
     """A text without its unit."""
 
     text: str
@@ -99,7 +99,7 @@ class Measured:
     """The unit was typed as plain letters, which could also be variables."""
 
 
-def split_unit(text: str) -> Measured:
+def split_unit(text: str) -> Quantity:
     """Split a cleaned text into value and unit. A text without a unit comes back as it is."""
     text = _PREFIX.sub("", text)
     start, bare = _tail(text)
@@ -107,9 +107,9 @@ def split_unit(text: str) -> Measured:
     if tail.endswith(")") and value.endswith("("):
         value = value[:-1].rstrip()
     if not value or not tail:
-        return Measured(text, "")
+        return Quantity(text, "")
     name = _name(tail)
-    return Measured(text, "") if name is None else Measured(value, name, bare)
+    return Quantity(text, "") if name is None else Quantity(value, name, bare)
 
 
 def multiplier(text: str) -> tuple[str, Fraction]:

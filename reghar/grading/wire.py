@@ -11,7 +11,7 @@ import struct
 from typing import Any, BinaryIO
 
 from reghar.grading.outcome import Outcome
-from reghar.grading.request import AnswerKind, GradeRequest, Verdict
+from reghar.grading.request import AnswerKind, Grade, GradeRequest
 
 _LENGTH = struct.Struct(">I")
 
@@ -58,12 +58,12 @@ def unpack_request(values: list[Any]) -> GradeRequest:
     )
 
 
-def pack_verdict(verdict: Verdict) -> list[str]:
+def pack_grade(verdict: Grade) -> list[str]:
     """The verdict as JSON values."""
     return [verdict.outcome, verdict.answer_parsed, verdict.gold_parsed, verdict.rule]
 
 
-def unpack_verdict(values: list[str]) -> Verdict:
-    """The inverse of `pack_verdict`."""
+def unpack_grade(values: list[str]) -> Grade:
+    """The inverse of `pack_grade`."""
     outcome, answer_parsed, gold_parsed, rule = values
-    return Verdict(outcome=Outcome(outcome), answer_parsed=answer_parsed, gold_parsed=gold_parsed, rule=rule)
+    return Grade(outcome=Outcome(outcome), answer_parsed=answer_parsed, gold_parsed=gold_parsed, rule=rule)

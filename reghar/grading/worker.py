@@ -16,9 +16,9 @@ import sys
 import time
 from typing import BinaryIO
 
-from reghar.grading.request import GradeRequest, Verdict
+from reghar.grading.request import Grade, GradeRequest
 from reghar.grading.rules import could_not_grade, grade, grade_quickly
-from reghar.grading.wire import pack_verdict, read_message, unpack_request, write_message
+from reghar.grading.wire import pack_grade, read_message, unpack_request, write_message
 
 CPU_MARGIN_S = 2
 """Processor seconds beyond the limit after which the kernel ends a worker whose pool has died."""
@@ -41,10 +41,10 @@ def main() -> None:
             _limit_processor_time(time_limit_s)
             verdict = _grade(unpack_request(values), verdicts)
             usage = [time.process_time(), _resident_bytes()]
-            write_message(verdicts, ["verdict", *usage, *pack_verdict(verdict)])
+            write_message(verdicts, ["verdict", *usage, *pack_grade(verdict)])
 
 
-def _grade(request: GradeRequest, verdicts: BinaryIO) -> Verdict:
+def _grade(request: GradeRequest, verdicts: BinaryIO) -> Grade:
     try:
         verdict = grade_quickly(request)
         if verdict is not None:

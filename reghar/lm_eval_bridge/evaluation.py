@@ -37,7 +37,7 @@ def evaluate_run(run: StoredRun, tracker: EvaluationTracker | None = None) -> di
         raise InputError("lm-eval gives results on the first rank only: run this on one process")
     results: dict[str, Any] = dict(found)
     for name in run.tasks:
-        results["n-samples"][PREFIX + name]["original"] = run.protocol["tasks"][name]["of_problems"]
+        results["n-samples"][PREFIX + name]["original"] = run.protocol.tasks[name].of_problems
     _drop_empty(results)
     return results
 
@@ -76,7 +76,7 @@ def write_results(run: StoredRun, folder: Path) -> tuple[dict[str, Any], Path]:
 
 def _stored_task(run: StoredRun, name: str, problems: list[Problem]) -> CurveTask:
     """The task as the run asked it, so that lm-eval's record of prompts and settings is the run's."""
-    settings, sampling = run.protocol["tasks"][name], run.protocol["sampling"]
+    settings, sampling = run.protocol.tasks[name], run.protocol.sampling
     rows = [{"id": p.id, "question": p.question, "gold": list(p.gold)} for p in problems]
 
     def dataset(**_metadata: object) -> dict[str, Any]:
@@ -95,12 +95,12 @@ def _stored_task(run: StoredRun, name: str, problems: list[Problem]) -> CurveTas
             "metric_list": [],
             "generation_kwargs": {
                 "until": [],
-                "do_sample": sampling["temperature"] > 0,
-                **{key: sampling[key] for key in ("temperature", "top_p", "top_k", "min_p")},
-                "max_gen_toks": sampling["max_tokens"],
+                "do_sample": sampling.temperature > 0,
+                **{key: getattr(sampling, key) for key in ("temperature", "top_p", "top_k", "min_p")},
+                "max_gen_toks": sampling.max_tokens,
             },
-            "repeats": settings["samples"],
+            "repeats": settings.samples,
             "num_fewshot": 0,
-            "metadata": {"version": settings["version"]},
+            "metadata": {"version": settings.version},
         }
     )

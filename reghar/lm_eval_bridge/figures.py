@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
-from reghar.frontiers.choose import choose_reference
+from reghar.frontiers.choose import choose_frontier
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures.catalogue import MEASURES, IntervalKind
 from reghar.measures.curves import problem_means
@@ -63,8 +63,8 @@ def run_figures(run: StoredRun) -> dict[str, TaskFigures]:
 
     Raises `InputError` for an incomplete run (definitions: The curve).
     """
-    kind: IntervalKind = run.manifest.get("interval", "problems")
-    reference = choose_reference(run.manifest.get("frontier", "auto"), model=run.model, protocol=run.protocol)
+    kind = run.manifest.interval
+    reference = choose_frontier(run.manifest.frontier, model=run.model, protocol=run.protocol)
     return {task: _task_figures(run.outcomes(task), reference.tasks.get(task), kind) for task in run.tasks}
 
 

@@ -12,7 +12,7 @@ from reghar.grading import AnswerKind, GradeRequest, GraderPool, natural_segment
 from reghar.grading.outcome import Outcome
 from reghar.grading.request import DEFAULT_TOLERANCE
 from reghar.grading.rules import gold_values
-from reghar.prompting.thinking import FAMILIES
+from reghar.prompting.thinking import FAMILIES, text_after_thinking
 from reghar.tasks.problems import documents
 from reghar.tasks.task import read_task
 
@@ -58,9 +58,8 @@ def _grade(document: Mapping[str, Any], response: str) -> Outcome:
     thinking = next((family for family in FAMILIES if any(mark in response for mark in family)), None)
     gold = document["gold"] if "gold" in document else document["answer"]
     golds = tuple(map(str, gold if isinstance(gold, list) else [gold]))
-    segment = natural_segment(
-        response, thinking, False, fallback=document.get("fallback"), golds=gold_values(golds)
-    )
+    answer_text = text_after_thinking(response, thinking, open_at_start=False)
+    segment = natural_segment(answer_text, fallback=document.get("fallback"), golds=gold_values(golds))
     if segment.answer is None:
         return segment.outcome or Outcome.NO_ANSWER
     request = GradeRequest(

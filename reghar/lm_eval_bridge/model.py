@@ -11,8 +11,8 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from reghar.errors import InputError
-from reghar.lm_eval_bridge.requests import Answers, Asked
-from reghar.lm_eval_bridge.task import Trace
+from reghar.lm_eval_bridge.requests import Requests, RunAnswers
+from reghar.lm_eval_bridge.task import TraceText
 from reghar.run.plan import make_plan, output_folder
 from reghar.run.settings import RunSettings
 from reghar.store import StoredRun, load_run
@@ -53,18 +53,18 @@ class RegharLM(LM):  # type: ignore[misc]
         self._out = None if out is None else Path(out)
         self._run = None if run is None else load_run(run)
 
-    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[Trace]:
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[TraceText]:
         """A trace a request, in order; a request repeated k times gets the problem's first k samples.
 
         Makes the run first, if there is none. Raises `InputError` where a request is not what the run
         asks, `EngineError` where the engine fails.
         """
-        asked = Asked(requests)
+        asked = Requests(requests)
         if self._run is None:
             self._run = self._generate(asked, quiet=disable_tqdm)
-        return Answers(self._run).to(asked)
+        return RunAnswers(self._run).to(asked)
 
-    def _generate(self, asked: Asked, *, quiet: bool) -> StoredRun:
+    def _generate(self, asked: Requests, *, quiet: bool) -> StoredRun:
         from rich.console import Console
 
         from reghar.run.pipeline import execute
@@ -73,7 +73,7 @@ class RegharLM(LM):  # type: ignore[misc]
         most = max(len(each) for each in asked.tasks.values())
         plan = make_plan(RunSettings(tasks=tasks, limit=most, **self._settings))
         for name, problems in plan.problems.items():
-            asked.check(name, problems, plan.protocol.as_dict()["sampling"])
+            asked.check(name, problems, plan.protocol.sampling)
         path = self._out or output_folder(plan)
         execute(plan, path, resume=True, console=Console(stderr=True, quiet=quiet))
         return load_run(path)
@@ -82,7 +82,7 @@ class RegharLM(LM):  # type: ignore[misc]
         """What lm-eval writes under `config`: the run, its protocol, and how errors were estimated."""
         if self._run is None:
             return {"model": "reghar"}
-        manifest = self._run.manifest
+        manifest = self._run.manifest.as_dict()
         kept = ("digest", "protocol", "seed", "frontier", "interval", "versions")
         return {
             "model": "reghar",

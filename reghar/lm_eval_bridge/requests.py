@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from reghar.errors import InputError
+from reghar.generation.records import TraceKey
 from reghar.lm_eval_bridge.figures import TaskFigures, run_figures
-from reghar.lm_eval_bridge.task import Trace
+from reghar.lm_eval_bridge.task import TraceText
+from reghar.protocol import SamplingProtocol
 from reghar.store import StoredRun
 from reghar.store.problems import read_problems
 from reghar.tasks import Problem
 from reghar.tasks.task import PREFIX, short_name
 
 
-class Asked:
+class Requests:
     """lm-eval's requests, and by task the distinct ones in the task's order."""
 
     def __init__(self, requests: Sequence[Any]) -> None:
@@ -28,7 +30,7 @@ class Asked:
                 seen.add(id(request))
                 self.tasks.setdefault(request.task_name, []).append(request)
 
-    def check(self, task: str, problems: Sequence[Problem], sampling: Mapping[str, Any]) -> None:
+    def check(self, task: str, problems: Sequence[Problem], sampling: SamplingProtocol) -> None:
         """Raises `InputError` unless lm-eval asks these problems, in these words, sampled like this."""
         requests = self.tasks.get(PREFIX + task) or self.tasks.get(task)
         if requests is None or len(requests) != len(problems):
@@ -44,14 +46,15 @@ class Asked:
                     "apply_chat_template, num_fewshot and system_instruction; the run has its own prompt"
                 )
             for key in ("temperature", "top_p", "top_k", "min_p"):
-                if key in wanted and wanted[key] != sampling[key]:
+                own = getattr(sampling, key)
+                if key in wanted and wanted[key] != own:
                     raise InputError(
-                        f"task {task} asks for {key}={wanted[key]}, the run samples with {sampling[key]}: "
+                        f"task {task} asks for {key}={wanted[key]}, the run samples with {own}: "
                         f"set {key} on the model and in gen_kwargs alike"
                     )
 
 
-class Answers:
+class RunAnswers:
     """A stored run as answers to requests."""
 
     def __init__(self, run: StoredRun) -> None:
@@ -63,13 +66,14 @@ class Answers:
         return run_figures(self._run)
 
     @cached_property
-    def _texts(self) -> dict[tuple[str, str, int], str]:
+    def _texts(self) -> dict[TraceKey, str]:
         table = self._run.traces[["task", "problem", "sample", "text"]]
         return {
-            (task, problem, sample): text for task, problem, sample, text in table.itertuples(index=False)
+            TraceKey(task, problem, sample): text
+            for task, problem, sample, text in table.itertuples(index=False)
         }
 
-    def to(self, asked: Asked) -> list[Trace]:
+    def to(self, asked: Requests) -> list[TraceText]:
         """A trace a request. Raises `InputError` where the run holds other problems, or too few samples."""
         protocol = self._run.protocol
         problems: dict[str, list[Problem]] = {}
@@ -80,16 +84,16 @@ class Answers:
             task = short_name(name)
             if task not in problems:
                 raise InputError(f"the run has no task {task!r}; it has {', '.join(problems)}")
-            asked.check(task, problems[task], protocol["sampling"])
+            asked.check(task, problems[task], protocol.sampling)
             places |= {id(request): place for place, request in enumerate(requests)}
-        traces: list[Trace] = []
+        traces: list[TraceText] = []
         used: dict[int, int] = {}
         for request in asked.requests:
             task = short_name(request.task_name)
             place, sample = places[id(request)], used.get(id(request), 0)
             used[id(request)] = sample + 1
-            if sample >= protocol["tasks"][task]["samples"]:
+            if sample >= protocol.tasks[task].samples:
                 raise InputError(f"lm-eval repeats {task} more often than the run has samples: lower repeats")
-            text = self._texts[task, problems[task][place].id, sample]
-            traces.append(Trace(text, self._figures[task], place))
+            text = self._texts[TraceKey(task, problems[task][place].id, sample)]
+            traces.append(TraceText(text, self._figures[task], place))
         return traces

@@ -19,14 +19,14 @@ _NO_FILE = "inline"
 """lm-eval's `config_source` of a task that no YAML file describes."""
 
 
-class Trace(str):
+class TraceText(str):
     """A model's response that knows the figures of its task. To everyone else it is the text."""
 
     figures: TaskFigures
     place: int
     """Of its problem in the task."""
 
-    def __new__(cls, text: str, figures: TaskFigures, place: int) -> Trace:
+    def __new__(cls, text: str, figures: TaskFigures, place: int) -> TraceText:
         """`place` counts from 0."""
         trace = super().__new__(cls, text)
         trace.figures, trace.place = figures, place
@@ -55,7 +55,7 @@ class CurveTask(ConfigurableTask):  # type: ignore[misc]
     def process_results(self, doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, Any]:
         """A problem's own figures where the response brings them, else as the YAML says."""
         response = results[0]
-        if not isinstance(response, Trace):
+        if not isinstance(response, TraceText):
             graded: dict[str, Any] = super().process_results(doc, results)
             return graded
         self._figures = response.figures

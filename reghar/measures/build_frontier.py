@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier, FrontierProtocol, Source, TaskFrontier, points_sha256
 from reghar.measures import bootstrap
 from reghar.measures.curves import curve_of, problem_means, stored_traces
-from reghar.protocol import differences
+from reghar.protocol import Protocol
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -35,7 +34,7 @@ class RunOutcomes:
     model: str
     digest: str
     """Of the protocol."""
-    protocol: dict[str, Any]
+    protocol: Protocol
     outcomes: dict[str, TaskOutcomes]
 
 
@@ -50,7 +49,7 @@ def build(runs: Sequence[RunOutcomes], *, base_model: str, source: Source, seed:
     first = runs[0]
     for run in runs[1:]:
         if run.digest != first.digest:
-            unequal = "; ".join(differences(first.protocol, run.protocol)) or "their digests"
+            unequal = "; ".join(first.protocol.differences(run.protocol)) or "their digests"
             raise InputError(f"{first.name} and {run.name} have unequal protocols: {unequal}")
     names = [run.name for run in runs]
     for name in names:

@@ -13,7 +13,7 @@ from reghar.measures.bootstrap import Expansion
 from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
 from reghar.measures.curves import problem_means, stored_traces
 from reghar.measures.reg import ROUNDING
-from reghar.prompting.control import Setting
+from reghar.protocol import Setting
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
 

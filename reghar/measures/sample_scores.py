@@ -65,12 +65,12 @@ def _key(row: Mapping[str, Any], run: StoredRun, where: str) -> Key:
     task, problem, sample, budget = (row.get(name) for name in ("task", "problem", "sample", "budget"))
     if not isinstance(task, str) or task not in run.tasks:
         raise InputError(f"{where}: the run has no task {task!r:.60}; it has {', '.join(run.tasks)}")
-    planned = run.protocol["tasks"][task]
-    if not isinstance(problem, str) or problem not in planned["problem_ids"]:
+    planned = run.protocol.tasks[task]
+    if not isinstance(problem, str) or problem not in planned.problem_ids:
         raise InputError(f"{where}: task {task} of the run has no problem {problem!r:.60}")
-    if type(sample) is not int or not 0 <= sample < planned["samples"]:
-        raise InputError(f"{where}: sample is {sample!r:.60}: give 0 to {planned['samples'] - 1}")
-    if budget is not None and (type(budget) is not int or budget not in run.protocol["budgets"]):
+    if type(sample) is not int or not 0 <= sample < planned.samples:
+        raise InputError(f"{where}: sample is {sample!r:.60}: give 0 to {planned.samples - 1}")
+    if budget is not None and (type(budget) is not int or budget not in run.protocol.budgets):
         raise InputError(
             f"{where}: budget is {budget!r:.60}: give one of the run's, or null for the whole trace"
         )

@@ -60,7 +60,7 @@ def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed:
     if limits is not None:
         one["rejection"] = _rejection_rows(rejection(counted, outcomes.full_correct, limits), seed, task)
         cut = int((~outcomes.finished).sum())
-        if cut and max(limits) >= run.protocol["sampling"]["max_tokens"]:
+        if cut and max(limits) >= run.protocol.sampling.max_tokens:
             one["notes"].append(
                 f"{cut} traces were cut at max_tokens: limits from there on accept them as they are"
             )

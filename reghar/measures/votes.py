@@ -16,6 +16,7 @@ from reghar.errors import InputError
 from reghar.grading import AnswerKind, GradeRequest, GraderPool
 from reghar.grading.outcome import Outcome
 from reghar.measures.scaling import ABSTAINS, RIGHT
+from reghar.protocol import TaskProtocol
 from reghar.store import StoredRun
 from reghar.store.problems import read_problems
 from reghar.tasks import Problem
@@ -33,7 +34,7 @@ def answer_groups(run: StoredRun, task: str, pool: GraderPool) -> NDArray[np.int
     outcomes = run.outcomes(task)
     if not outcomes.complete:
         raise InputError(f"{task}: the run is incomplete; finish it with `reghar run ... --resume` first")
-    settings = run.protocol["tasks"][task]
+    settings = run.protocol.tasks[task]
     problems = {problem.id: problem for problem in read_problems(run.path) if problem.task == task}
     scores = run.scores[run.scores["task"] == task]
     group = np.full(len(scores), ABSTAINS, dtype=np.int64)
@@ -52,15 +53,14 @@ def answer_groups(run: StoredRun, task: str, pool: GraderPool) -> NDArray[np.int
 
 
 def _group(
-    answers: Sequence[str], problem: Problem, settings: dict[str, object], pool: GraderPool
+    answers: Sequence[str], problem: Problem, settings: TaskProtocol, pool: GraderPool
 ) -> dict[str, int]:
     """The group, from 1 on, of every different wrong text.
 
     Texts are compared with the first of each group, the most frequent texts first, so that the groups
     do not depend on the order of the run. A multiple choice's letters are the groups themselves.
     """
-    kind = AnswerKind(str(settings["kind"]))
-    tolerance = float(str(settings["tolerance"]))
+    kind = AnswerKind(settings.kind)
     order = sorted(Counter(answers).items(), key=lambda item: (-item[1], item[0]))
     left = [text for text, _ in order]
     letters = list(ascii_uppercase[: len(problem.choices)]) if kind is AnswerKind.CHOICE else []
@@ -70,7 +70,9 @@ def _group(
         first = letters.pop(0) if letters else left[0]
         number += 1
         requests = [
-            GradeRequest(gold=(first,), answer=text, kind=kind, tolerance=tolerance, choices=problem.choices)
+            GradeRequest(
+                gold=(first,), answer=text, kind=kind, tolerance=settings.tolerance, choices=problem.choices
+            )
             for text in left
         ]
         verdicts = list(pool.grade_all(requests))

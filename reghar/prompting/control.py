@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from reghar.errors import InputError
+from reghar.protocol import PLAIN, Setting
 
 Method = Literal["force", "wait", "tokens", "steps", "class", "effort", "template", "body"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -56,43 +56,6 @@ DEFAULTS: dict[Method, tuple[int, ...]] = {
     "wait": (1, 2),
 }
 """Settings where none are given; of those that ask for tokens, the ones up to the largest budget."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One evaluation of a method."""
-
-    name: str
-    """Unique in a run; empty for the plain evaluation."""
-    method: str = "force"
-    """Settings of one method are one set A; each string of `wait` is a method of its own."""
-    minimum: int | None = None
-    """Thinking tokens asked for at least; None for no such bound."""
-    maximum: int | None = None
-    """Thinking tokens asked for at most: there an answer is forced as well, beside the trace's own."""
-    user: str | None = None
-    """What follows the question and a blank line."""
-    system: str | None = None
-    """What follows the system prompt, or is it where there is none."""
-    after: str | None = None
-    """Name of the setting whose trace it continues, its end of thinking ignored; None for a new trace."""
-    appended: str = ""
-    """The string in the place of the ignored end."""
-    countdown: bool = False
-    """Forcing on top also ends the thinking where the model's own countdown of steps reaches zero."""
-    body: str | None = None
-    """Fields of the request's body that ask a chat server for more or less thinking, as a JSON object;
-    its replies cannot be cut, so no answer is forced at `maximum`."""
-    counted: bool = True
-    """False for a trace that is only the way to another setting: it is stored, but not in A."""
-
-    @property
-    def budgets(self) -> tuple[int, ...]:
-        """Thinking tokens at which answers are forced."""
-        return () if self.maximum is None or self.body is not None else (self.maximum,)
-
-
-PLAIN = Setting(name="")
 
 
 def next_power_of_two(length: int) -> int:
@@ -139,20 +102,17 @@ def make_settings(
         return tuple(_body_setting(entry) for entry in given)
     if method == "tokens":
         numbers = _numbers("tokens", given, budgets)
-        return tuple(_asked(method, n, maximum=n, user=TOKENS) for n in numbers)
+        return tuple(_numbered(method, n, maximum=n, user=TOKENS) for n in numbers)
     if method == "steps":
         numbers = _numbers("steps", given, budgets)
-        return tuple(_asked(method, n, maximum=STEP_TOKENS * n, user=STEPS, countdown=True) for n in numbers)
+        return tuple(
+            _numbered(method, n, maximum=STEP_TOKENS * n, user=STEPS, countdown=True) for n in numbers
+        )
     text = _with_placeholder(EFFORT if system is None else system, "--control-system")
-    return tuple(_asked(method, n, maximum=n, system=text) for n in _efforts(given, budgets))
+    return tuple(_numbered(method, n, maximum=n, system=text) for n in _efforts(given, budgets))
 
 
-def settings_of(control: dict[str, Any]) -> tuple[Setting, ...]:
-    """The settings in a stored protocol's `control`; none for `force`."""
-    return tuple(Setting(**setting) for setting in control.get("settings", ()))
-
-
-def _asked(method: str, number: int, **fields: Any) -> Setting:
+def _numbered(method: str, number: int, **fields: Any) -> Setting:
     """A setting whose text has its number filled in."""
     filled: dict[str, Any] = {
         key: value.replace(PLACEHOLDER, str(number)) if isinstance(value, str) else value

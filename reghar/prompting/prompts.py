@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from reghar.prompting.control import Setting
 from reghar.prompting.tokenizer import Tokenizer
+from reghar.protocol import Setting
 
 PLACEHOLDER = "{problem}"
 """Stands for the question where the rendered template is recorded in the protocol."""
@@ -47,7 +47,7 @@ class PromptFormat:
         """The prompt's token ids."""
         return self.tokenizer.encode_text(self.render(question))
 
-    def asked(self, setting: Setting) -> PromptFormat:
+    def with_setting(self, setting: Setting) -> PromptFormat:
         """The same with what a setting of a control method adds to system prompt and question."""
         if setting.user is None and setting.system is None:
             return self

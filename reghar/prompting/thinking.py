@@ -158,3 +158,20 @@ def cut_position(token_ids: Sequence[int], block: Block, budget: int, counts: st
         return None
     end = len(token_ids) if block.end is None else block.end
     return block.start + budget if end - block.start > budget else None
+
+
+def text_after_thinking(text: str, delimiters: tuple[str, str] | None, *, open_at_start: bool) -> str | None:
+    """The text after a response's last thinking block; None where a block is open at its end.
+
+    For responses that come without token ids, as lm-eval's do; a run's own are read by `find_block`.
+    `delimiters` open and close the block (None: the model has none); `open_at_start` says that the
+    prompt left it open.
+    """
+    if delimiters is None:
+        return text
+    opening, closing = delimiters
+    end = text.rfind(closing)
+    if end == -1:
+        return None if open_at_start or opening in text else text
+    rest = text[end + len(closing) :]
+    return None if opening in rest else rest

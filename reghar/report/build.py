@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.frontiers.choose import Reference, choose_reference
+from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind, Measure
@@ -46,7 +46,7 @@ def build_report(
     `seed` and `replicates` belong to the bootstrap. Raises InputError where a named frontier cannot
     be compared with the run (definitions: REG), or where nothing is stored.
     """
-    reference = choose_reference(frontier, model=run.model, protocol=run.protocol)
+    reference = choose_frontier(frontier, model=run.model, protocol=run.protocol)
     outcomes = {task: run.outcomes(task) for task in run.tasks}
     measures = {
         task: task_measures(
@@ -71,20 +71,20 @@ def build_report(
                 measures[task],
                 reference,
                 method_records(run, task, interval=interval, seed=seed, replicates=replicates),
-                cuts=run.protocol.get("tokens") != "reported",
+                cuts=run.protocol.cuts_responses,
             )
             for task in run.tasks
         },
         average=_average(list(measures.values()), reference),
         cost=_cost(run.cost),
-        notes=(*reference.notes, *run.manifest.get("notes", ())),
+        notes=(*reference.notes, *run.manifest.notes),
     )
 
 
 def _task(
     outcomes: TaskOutcomes,
     measures: TaskMeasures,
-    reference: Reference,
+    reference: FrontierChoice,
     methods: tuple[MethodRecord, ...],
     *,
     cuts: bool,
@@ -142,7 +142,7 @@ def _accuracy_if_right(outcomes: TaskOutcomes) -> NDArray[np.float64]:
     return curve_of(replace(outcomes, outcome=outcome), partial=True).accuracy
 
 
-def _frontier_curve(measures: TaskMeasures, reference: Reference) -> FrontierCurveRecord | None:
+def _frontier_curve(measures: TaskMeasures, reference: FrontierChoice) -> FrontierCurveRecord | None:
     frontier = reference.tasks.get(measures.task)
     if frontier is None or measures.frontier is None:
         return None
@@ -150,7 +150,7 @@ def _frontier_curve(measures: TaskMeasures, reference: Reference) -> FrontierCur
     return FrontierCurveRecord(accuracy=_floats(measures.frontier), interpolated=not own.all())
 
 
-def _average(tasks: Sequence[TaskMeasures], reference: Reference) -> Average:
+def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Average:
     """Plain means over tasks: a run has the same budgets on all of them."""
     budgets = tuple(tasks[0].curve.budgets.tolist())
     accuracy = np.mean([task.curve.accuracy for task in tasks], axis=0)

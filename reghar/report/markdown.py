@@ -47,7 +47,7 @@ def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
         ],
         outcomes=[(name, *_outcomes(task)) for name, task in report.tasks.items()],
         cost=((name.replace("_", " "), _counter(name, value)) for name, value in report.cost.items()),
-        protocol=_settings(report.protocol),
+        protocol=_settings(report.protocol.as_dict()),
     )
 
 

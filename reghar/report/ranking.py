@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from reghar.errors import InputError
 from reghar.frontiers.choose import frontier_identity
-from reghar.protocol import differences
 from reghar.report.markdown import figure
 from reghar.report.schema import Report
 from reghar.report.templates import render
@@ -34,7 +33,7 @@ def rank(reports: Sequence[Report]) -> Ranking:
     first = reports[0]
     for other in reports[1:]:
         if other.digest != first.digest:
-            settings = "; ".join(differences(first.protocol, other.protocol))
+            settings = "; ".join(first.protocol.differences(other.protocol))
             raise InputError(
                 f"{printable(first.model)} and {printable(other.model)} cannot be ranked, their protocols "
                 f"differ: {settings}"

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierRecord
+from reghar.protocol import Protocol
 
 SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
 
@@ -21,13 +22,13 @@ Count = Annotated[int, Field(ge=0)]
 Budgets = tuple[Count, ...]
 
 
-class _Record(BaseModel):
+class _ReportRecord(BaseModel):
     """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class MeasureRecord(_Record):
+class MeasureRecord(_ReportRecord):
     """One figure with its direction and its bootstrap interval (definitions: Statistics)."""
 
     name: str
@@ -42,7 +43,7 @@ class MeasureRecord(_Record):
     """Upper end of the 95% interval, in `unit`; null where there is none."""
 
 
-class CurveRecord(_Record):
+class CurveRecord(_ReportRecord):
     """Accuracy by budget (definitions: The curve), B points."""
 
     budgets: Budgets
@@ -62,7 +63,7 @@ class CurveRecord(_Record):
         return self
 
 
-class FrontierCurveRecord(_Record):
+class FrontierCurveRecord(_ReportRecord):
     """The frontier's accuracy at the run's own budgets."""
 
     accuracy: tuple[Fraction, ...]
@@ -70,7 +71,7 @@ class FrontierCurveRecord(_Record):
     """True where a budget of the run is none of the frontier's (definitions: REG)."""
 
 
-class GraderFailures(_Record):
+class GraderFailures(_ReportRecord):
     """The curve if every answer that could not be graded were right; if all were wrong, it is `curve`."""
 
     count: Count
@@ -79,7 +80,7 @@ class GraderFailures(_Record):
     """Accuracy by budget, B points."""
 
 
-class SettingRecord(_Record):
+class SettingRecord(_ReportRecord):
     """One setting of a control method (definitions: s1's measures)."""
 
     name: str
@@ -109,7 +110,7 @@ class SettingRecord(_Record):
     """The share of traces that hit `max_tokens`."""
 
 
-class MethodRecord(_Record):
+class MethodRecord(_ReportRecord):
     """One method of test-time control on one task (definitions: s1's measures; Test-time control)."""
 
     method: str
@@ -128,7 +129,7 @@ class MethodRecord(_Record):
         return _find(self.measures, name)
 
 
-class EfficiencyRecord(_Record):
+class EfficiencyRecord(_ReportRecord):
     """Per-trace efficiency (definitions: Efficiency of single traces), means over the traces that have it."""
 
     first_correct: float | None
@@ -147,7 +148,7 @@ class EfficiencyRecord(_Record):
     """Share of traces that are right at no budget."""
 
 
-class TaskReport(_Record):
+class TaskReport(_ReportRecord):
     """One task of a run."""
 
     problems: Count
@@ -185,7 +186,7 @@ class TaskReport(_Record):
         return self
 
 
-class Average(_Record):
+class Average(_ReportRecord):
     """Plain means over the tasks."""
 
     curve: CurveRecord
@@ -199,7 +200,7 @@ class Average(_Record):
         return _find(self.measures, name)
 
 
-class Interval(_Record):
+class Interval(_ReportRecord):
     """How every `low` and `high` was made (definitions: Statistics)."""
 
     kind: Literal["problems", "samples"]
@@ -208,14 +209,14 @@ class Interval(_Record):
     seed: int
 
 
-class Report(_Record):
+class Report(_ReportRecord):
     """A run in figures. `Report.read` and `to_json` are inverses."""
 
     schema_: Literal["reghar.report/1"] = Field(default=SCHEMA, alias="schema")
     model: str
     digest: str
     """Of the protocol: figures of runs with unequal digests must not be compared."""
-    protocol: dict[str, Any]
+    protocol: Protocol
     complete: bool
     """False while a planned (problem, sample, budget) is missing: then nothing here is final."""
     frontier: FrontierRecord | None

@@ -154,8 +154,7 @@ def _overlay_panels(ranking: Ranking, scale: Scale) -> list[curves.Panel]:
 
 
 def _counts(report: Report) -> BudgetCounts:
-    counts: BudgetCounts = report.protocol.get("budget_counts", "response")
-    return counts
+    return report.protocol.budget_counts
 
 
 def _write_text(path: Path, text: str) -> None:

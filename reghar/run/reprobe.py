@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
-from reghar.protocol import differences
 from reghar.run.plan import Plan
-from reghar.run.settings import RunSettings, settings_of
+from reghar.run.settings import RunSettings, stored_settings
+from reghar.store.manifest import MANIFEST
 from reghar.store.parts import part_numbers, part_path, write_aside
 from reghar.store.stored import StoredRun
 from reghar.store.tables import TRACES
@@ -37,7 +37,7 @@ def reprobe_settings(
         raise InputError(
             f"run {str(source.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
         )
-    old = settings_of(source.manifest)
+    old = stored_settings(source.manifest)
     asks_probe = probe is not None or probe_text is not None
     return replace(
         old,
@@ -47,7 +47,7 @@ def reprobe_settings(
         max_answer_tokens=old.max_answer_tokens
         if max_answer_tokens is None and not asks_probe
         else max_answer_tokens,
-        max_tokens=source.protocol["sampling"]["max_tokens"],
+        max_tokens=source.protocol.sampling.max_tokens,
         budgets=old.budgets if budgets is None else budgets,
         frontier=frontier or old.frontier,
         concurrency=old.concurrency if concurrency is None else concurrency,
@@ -57,14 +57,10 @@ def reprobe_settings(
 
 def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> None:
     """Copies the source's traces into a new run's folder. Raises `InputError` where they do not fit."""
-    unequal = [
-        line
-        for line in differences(source.protocol, plan.protocol.as_dict())
-        if not line.startswith(MAY_DIFFER)
-    ]
+    unequal = [line for line in source.protocol.differences(plan.protocol) if not line.startswith(MAY_DIFFER)]
     if unequal:
         raise InputError(f"the stored traces were made with other settings: {'; '.join(unequal)}")
-    if (path / "run.json").exists():
+    if (path / MANIFEST).exists():
         if not resume:
             raise InputError(
                 f"{str(path)!r} already holds a run; add --resume to go on, or give another --out"

@@ -8,7 +8,6 @@ from pathlib import Path
 from reghar.grading import GraderPool
 from reghar.grading.scores import AnswerScorer
 from reghar.grading.version import grader_version
-from reghar.protocol import digest
 from reghar.store.folder import RunFolder
 from reghar.store.manifest import read_manifest
 from reghar.store.parts import part_numbers, write_part
@@ -21,7 +20,7 @@ def rescore(path: Path) -> None:
     read_manifest(path)  # refuses what is no run before a lock file is made
     with RunFolder(path) as folder, GraderPool() as pool:
         manifest = read_manifest(path)
-        scorer = AnswerScorer(manifest["protocol"], read_problems(path), pool)
+        scorer = AnswerScorer(manifest.protocol, read_problems(path), pool)
         fresh, stale = path / f".{SCORES}.new", path / f".{SCORES}.old"
         shutil.rmtree(fresh, ignore_errors=True)
         for number in part_numbers(path / ANSWERS):
@@ -30,8 +29,8 @@ def rescore(path: Path) -> None:
         shutil.rmtree(stale, ignore_errors=True)
         if (path / SCORES).exists():
             (path / SCORES).rename(stale)
-        protocol = manifest["protocol"] | {"grader": grader_version()}
-        folder.write_manifest(manifest | {"protocol": protocol, "digest": digest(protocol)})
+        protocol = manifest.protocol.with_grader(grader_version())
+        folder.write_manifest(manifest.with_fields(protocol=protocol, digest=protocol.digest))
         if fresh.exists():
             fresh.rename(path / SCORES)
         shutil.rmtree(stale, ignore_errors=True)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
 
 from reghar.grading import GraderPool
 from reghar.grading.scores import AnswerScorer
+from reghar.protocol import Protocol
 from reghar.store.folder import RunFolder
 from reghar.store.tables import ANSWERS
 from reghar.tasks import Problem
@@ -23,8 +23,8 @@ from reghar.tasks import Problem
 class PartScorer:
     """A context manager that scores the parts handed to `add`; leaving it waits until all are scored."""
 
-    def __init__(self, folder: RunFolder, protocol: Mapping[str, Any], problems: Iterable[Problem]) -> None:
-        """`protocol` as in `run.json`."""
+    def __init__(self, folder: RunFolder, protocol: Protocol, problems: Iterable[Problem]) -> None:
+        """`problems` of all its tasks."""
         self._folder = folder
         self._pool = GraderPool()
         self._scorer = AnswerScorer(protocol, problems, self._pool)

@@ -6,10 +6,11 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from reghar.errors import InputError
 from reghar.protocol import BudgetCounts
+from reghar.store.manifest import Manifest
 
 DEFAULT_MAX_TOKENS = 32_768
 DEFAULT_SAMPLES = 32
@@ -57,7 +58,7 @@ class RunSettings:
     control_system: str | None = None
     """Text of `effort` or `template` in the system prompt, with `{setting}`."""
     frontier: str = "auto"
-    interval: str = "problems"
+    interval: Literal["problems", "samples"] = "problems"
     engine: str = "vllm"
     engine_arguments: dict[str, Any] = field(default_factory=dict)
     concurrency: int = 64
@@ -238,9 +239,9 @@ def _positive(text: str, flag: str) -> int:
     return int(text)
 
 
-def settings_of(manifest: dict[str, Any]) -> RunSettings:
+def stored_settings(manifest: Manifest) -> RunSettings:
     """The settings that a stored run was started with. Raises `InputError` for another version's."""
-    stored = dict(manifest.get("settings", {}))
+    stored = dict(manifest.settings)
     for name in ("tasks", "include_paths", "control_settings", "wait_strings"):
         stored[name] = tuple(stored.get(name, ()))
     stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None

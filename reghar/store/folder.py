@@ -10,18 +10,18 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 from reghar.errors import InputError, StorageError
-from reghar.generation.jobs import Done
-from reghar.generation.records import Trace
+from reghar.generation.jobs import JobResult
+from reghar.generation.records import Trace, TraceKey
 from reghar.grading.scores import Score
-from reghar.prompting.control import settings_of
-from reghar.store.manifest import read_manifest, write_json
+from reghar.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
 from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_aside, write_part
-from reghar.store.tables import ANSWERS, SCORES, TRACES, answer_row, schemas, score_row, trace_row
+from reghar.store.tables import ANSWERS, KEY, SCORES, TRACES, answer_row, schemas, score_row, trace_row
 
 FLUSH_SECONDS = float(os.environ.get("REGHAR_FLUSH_SECONDS", "20"))
 """Finished work waits at most about this long before it is on disk."""
@@ -29,7 +29,8 @@ FLUSH_TOKENS = 4_000_000
 """Response tokens in one part at most, or so: reading a part back stays small."""
 
 
-class TraceShape(NamedTuple):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TraceShape:
     """A stored trace without its tokens."""
 
     task: str
@@ -41,6 +42,11 @@ class TraceShape(NamedTuple):
     thinking_start: int | None
     countdown: int | None
     setting: str
+
+    @property
+    def key(self) -> TraceKey:
+        """Which trace it is."""
+        return TraceKey(self.task, self.problem, self.sample, self.setting)
 
     @property
     def counted_thinking(self) -> int:
@@ -70,7 +76,7 @@ class RunFolder:
             raise InputError(
                 f"run folder {str(path)!r} is in use by another process; wait for it or give another --out"
             ) from error
-        self._pending: list[Done] = []
+        self._pending: list[JobResult] = []
         self._pending_tokens = 0
         self._last_flush = time.monotonic()
 
@@ -86,13 +92,13 @@ class RunFolder:
         self._lock.close()
 
     @property
-    def manifest(self) -> dict[str, Any] | None:
+    def manifest(self) -> Manifest | None:
         """`run.json`, or None where the folder is new. Raises `InputError` if it cannot be read."""
-        return read_manifest(self.path) if (self.path / "run.json").exists() else None
+        return read_manifest(self.path) if (self.path / MANIFEST).exists() else None
 
-    def write_manifest(self, manifest: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Replaces `run.json`."""
-        write_json(self.path / "run.json", manifest)
+        write_manifest(self.path, manifest)
 
     def repair(self) -> list[str]:
         """Sets damaged parts aside and drops answers whose trace is gone; returns what was done."""
@@ -112,34 +118,35 @@ class RunFolder:
 
     def _drop_orphans(self) -> None:
         """Answers and scores whose trace has to be generated again would belong to another trace."""
-        stored = {key[:4] for key in self.keys(TRACES)}
-        control = (self.manifest or {}).get("protocol", {}).get("control", {})
-        after = {setting.name: setting.after for setting in settings_of(control)}
+        stored = {key for key, _ in self.keys(TRACES)}
+        manifest = self.manifest
+        settings = () if manifest is None else manifest.protocol.control.settings
+        after = {setting.name: setting.after for setting in settings}
 
-        def grounded(key: tuple[str, str, int, str]) -> bool:
+        def grounded(key: TraceKey) -> bool:
             """The trace is there, and so is the one that it continues."""
-            before = after.get(key[3])
-            return key in stored and (before is None or grounded((*key[:3], before)))
+            before = after.get(key.setting)
+            return key in stored and (before is None or grounded(key.at(before)))
 
         for table in (TRACES, ANSWERS, SCORES):
             for number in part_numbers(self.path / table):
-                if all(grounded(key[:4]) for key in self._part_keys(table, number)):
+                if all(grounded(key) for key, _ in self._part_keys(table, number)):
                     continue
                 rows = self.rows(table, number)
-                kept = [r for r in rows if grounded((r["task"], r["problem"], r["sample"], r["setting"]))]
+                kept = [row for row in rows if grounded(_key(row))]
                 if len(kept) < len(rows):
                     write_part(self.path / table, number, kept, self._schemas[table])
 
-    def keys(self, table: str) -> Iterator[tuple[str, str, int, str, int | None]]:
-        """(task, problem, sample, setting, budget) of every stored row; budget is None for traces."""
+    def keys(self, table: str) -> Iterator[tuple[TraceKey, int | None]]:
+        """(trace, budget) of every stored row; budget is None for traces and for their own answers."""
         for number in part_numbers(self.path / table):
             yield from self._part_keys(table, number)
 
-    def _part_keys(self, table: str, number: int) -> Iterator[tuple[str, str, int, str, int | None]]:
-        columns = ["task", "problem", "sample", "setting"] + ([] if table == TRACES else ["budget"])
+    def _part_keys(self, table: str, number: int) -> Iterator[tuple[TraceKey, int | None]]:
+        columns = [*KEY, "setting"] + ([] if table == TRACES else ["budget"])
         part = read_part(part_path(self.path / table, number), self._schemas[table], columns)
         for row in part.to_pylist() if part is not None else []:
-            yield row["task"], row["problem"], row["sample"], row["setting"], row.get("budget")
+            yield _key(row), row.get("budget")
 
     def rows(self, table: str, number: int) -> list[dict[str, Any]]:
         """All rows of one part."""
@@ -150,7 +157,7 @@ class RunFolder:
         """What decides which answers a stored trace needs, of every stored trace."""
         for number in part_numbers(self.path / TRACES):
             path = part_path(self.path / TRACES, number)
-            part = read_part(path, self._schemas[TRACES], list(TraceShape._fields))
+            part = read_part(path, self._schemas[TRACES], [field.name for field in fields(TraceShape)])
             for row in part.to_pylist() if part is not None else []:
                 yield TraceShape(**row)
 
@@ -162,10 +169,10 @@ class RunFolder:
                 del row["length"], row["thinking_length"]
                 yield Trace(**row)
 
-    def add(self, done: Done) -> int | None:
+    def add(self, result: JobResult) -> int | None:
         """Takes a finished job; returns the number of the answers part if this filled one."""
-        self._pending.append(done)
-        self._pending_tokens += len(done.trace.token_ids)
+        self._pending.append(result)
+        self._pending_tokens += len(result.trace.token_ids)
         return self.flush_if_due()
 
     def flush_if_due(self) -> int | None:
@@ -201,3 +208,8 @@ class RunFolder:
     def write_scores(self, number: int, scores: Iterable[Score]) -> None:
         """Writes the scores of one answers part."""
         write_part(self.path / SCORES, number, (score_row(s) for s in scores), self._schemas[SCORES])
+
+
+def _key(row: dict[str, Any]) -> TraceKey:
+    """The trace that a row belongs to."""
+    return TraceKey(row["task"], row["problem"], row["sample"], row["setting"])

@@ -1,17 +1,90 @@
-"""`run.json` and the other JSON files of a run's folder."""
+"""`run.json`: what a run was asked, by which versions on which machine, and when it worked at it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
-from reghar.errors import InputError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from reghar.errors import InputError, first_problem
+from reghar.protocol import Protocol
 from reghar.store.parts import write_aside
 
-_NEEDED = ("protocol", "digest", "model")
-_OF_PROTOCOL = ("tasks", "budgets", "budget_counts")
-"""What no reading of a run can do without."""
+MANIFEST = "run.json"
+SCHEMA: Final = 1
+
+
+class _ManifestRecord(BaseModel):
+    """Frozen. What another version wrote beside the known fields is kept, and written again as it was."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class EngineRecord(_ManifestRecord):
+    """The engine of a session."""
+
+    name: str
+    version: str
+    host: str
+    """Where it ran: an accelerator, `cpu`, or the servers' addresses."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """All that it was started with."""
+
+
+class Session(_ManifestRecord):
+    """One time that an engine worked at the run."""
+
+    start: str | None = None
+    """UTC, ISO 8601, as every time here."""
+    end: str | None = None
+    seconds: float | None = None
+    """From the engine's start to its end."""
+    engine_start_seconds: float | None = None
+    engine: EngineRecord | None = None
+    concurrency: int | None = None
+    """Traces in flight at a time; with `ray`, on each replica."""
+    spent: float | None = None
+    """What a chat server had cost the whole run by then, in the currency of its prices."""
+
+
+class Manifest(_ManifestRecord):
+    """`run.json`. A field that is None was not written by the version that made the run, or has no value."""
+
+    schema_: int = Field(default=SCHEMA, alias="schema")
+    model: str
+    """As the user gave it."""
+    revision: str | None = None
+    seed: int | None = None
+    digest: str
+    """Of the protocol."""
+    protocol: Protocol
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """What the run was started with: the fields of `reghar.run.settings.RunSettings`."""
+    frontier: str = "auto"
+    """What it is measured against where nothing else is asked for."""
+    interval: Literal["problems", "samples"] = "problems"
+    """What its intervals are over where nothing else is asked for."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the run has to know."""
+    versions: dict[str, str] | None = None
+    """Packages."""
+    git: dict[str, Any] | None = None
+    """Commit and dirtiness of the harness's checkout; None outside a checkout."""
+    host: dict[str, str] | None = None
+    sessions: tuple[Session, ...] = ()
+    start: str | None = None
+    end: str | None = None
+    """None until every score is stored."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of the file: only what was written or set."""
+        return self.model_dump(by_alias=True, exclude_unset=True)
+
+    def with_fields(self, **fields: Any) -> Manifest:
+        """The same with other values of some fields."""
+        return self.model_copy(update=fields)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -20,23 +93,22 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_aside(path, lambda file: file.write(text.encode()))
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+def read_manifest(path: Path) -> Manifest:
     """`run.json` of a run's folder. Raises `InputError` with one line."""
-    file = path / "run.json"
+    file = path / MANIFEST
     if not path.is_dir():
         raise InputError(f"run folder {str(path)!r} does not exist; give a folder that `reghar run` wrote")
     if not file.is_file():
         raise InputError(f"{str(path)!r} is not a run folder: it has no run.json")
     try:
-        manifest: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        missing = [key for key in _NEEDED if key not in manifest]
-        missing += [f"protocol.{key}" for key in _OF_PROTOCOL if key not in manifest.get("protocol", {})]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{str(file)!r} is not a run's manifest: {error!r}; restore it or run again"
-        ) from error
-    if missing:
-        raise InputError(
-            f"{str(file)!r} is not a run's manifest: it lacks {', '.join(missing)}; restore it or run again"
-        )
-    return manifest
+        return Manifest.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        problem = first_problem(error)
+    except (OSError, ValueError, RecursionError) as error:
+        problem = repr(error)
+    raise InputError(f"{str(file)!r} is not a run's manifest: {problem}; restore it or run again")
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Replaces `run.json` of a run's folder."""
+    write_json(path / MANIFEST, manifest.as_dict())

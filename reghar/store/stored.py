@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,21 +13,20 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.grading.outcome import OUTCOMES
-from reghar.prompting.control import PLAIN, Setting, settings_of
-from reghar.store.manifest import read_manifest
+from reghar.protocol import PLAIN, Protocol, Setting
+from reghar.store.manifest import Manifest, read_manifest
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.parts import part_numbers, part_path, read_part
-from reghar.store.tables import ANSWERS, SCORES, TRACES, schemas
+from reghar.store.tables import ANSWERS, KEY, SCORES, TRACES, schemas
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_KEY = ["task", "problem", "sample"]
 _FAR = (1 << 31) - 1
 """Tokens that no trace reaches."""
 _SHAPE_COLUMNS = [
-    *_KEY,
+    *KEY,
     "length",
     "thinking_length",
     "finished",
@@ -43,6 +43,15 @@ def load_run(path: str | Path) -> StoredRun:
     return StoredRun(path=path, manifest=read_manifest(path))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProblemRows:
+    """What is stored of one problem, at one setting; columns as in `StoredRun`."""
+
+    traces: pd.DataFrame
+    answers: pd.DataFrame
+    scores: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class StoredRun:
     """What a run's folder holds, as seen from one setting of its control method; see `at`.
@@ -51,7 +60,7 @@ class StoredRun:
     """
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     """`run.json`."""
     setting: str = ""
     """The setting that traces, answers, scores and outcomes belong to; empty for the plain evaluation."""
@@ -59,28 +68,27 @@ class StoredRun:
     @property
     def model(self) -> str:
         """As the user gave it."""
-        return str(self.manifest["model"])
+        return self.manifest.model
 
     @property
     def digest(self) -> str:
         """Of the protocol."""
-        return str(self.manifest["digest"])
+        return self.manifest.digest
 
     @property
-    def protocol(self) -> dict[str, Any]:
+    def protocol(self) -> Protocol:
         """Every setting that can change a number."""
-        protocol: dict[str, Any] = self.manifest["protocol"]
-        return protocol
+        return self.manifest.protocol
 
     @property
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks, in the run's order."""
-        return tuple(self.protocol["tasks"])
+        return tuple(self.protocol.tasks)
 
     @property
     def settings(self) -> tuple[Setting, ...]:
         """Of the control method, beside the plain evaluation; none for `force`."""
-        return settings_of(self.protocol["control"]) if "control" in self.protocol else ()
+        return self.protocol.control.settings
 
     def at(self, setting: str) -> StoredRun:
         """The same run as seen from another setting. Raises InputError for one that it does not have."""
@@ -110,16 +118,23 @@ class StoredRun:
         """A row an answer: `task, problem, sample, budget` (null: the trace's own), `outcome`, `answer`."""
         return self._frame(SCORES)
 
+    def problem_rows(self, task: str, problem: str) -> ProblemRows:
+        """The rows of one problem, read from the folder now: a part at a time, and no more is kept."""
+        frames = {
+            table: self._frame(table, task=task, problem=problem) for table in (TRACES, ANSWERS, SCORES)
+        }
+        return ProblemRows(**frames)
+
     def outcomes(self, task: str) -> TaskOutcomes:
         """The outcome of every (problem, sample, budget) of one task, as arrays."""
-        if task not in self.protocol["tasks"]:
+        if task not in self.protocol.tasks:
             raise InputError(f"run {str(self.path)!r} has no task {task!r}; it has {', '.join(self.tasks)}")
         return self._outcomes[task]
 
     @cached_property
     def _outcomes(self) -> dict[str, TaskOutcomes]:
         shapes = self._frame(TRACES, _SHAPE_COLUMNS)
-        scores = self._frame(SCORES, [*_KEY, "budget", "outcome"])
+        scores = self._frame(SCORES, [*KEY, "budget", "outcome"])
         own = [setting for setting in self.settings if setting.name == self.setting]
         return {
             task: _task_outcomes(
@@ -183,30 +198,40 @@ class StoredRun:
             "answer_tokens": _sum(pc.list_value_length(answers["token_ids"])),
             "dropped_tokens": _sum(answers["dropped_tokens"]),
         }
-        seconds = sum(session.get("seconds") or 0.0 for session in self.manifest.get("sessions", []))
-        spent = [session["spent"] for session in self.manifest.get("sessions", []) if "spent" in session]
+        seconds = sum(session.seconds or 0.0 for session in self.manifest.sessions)
+        spent = [session.spent for session in self.manifest.sessions if session.spent is not None]
         return {**total, "seconds": round(seconds, 3)} | ({"spent": spent[-1]} if spent else {})
 
-    def _table(self, table: str, columns: list[str] | None = None) -> pa.Table:
+    def _table(
+        self, table: str, columns: list[str] | None = None, where: Mapping[str, str] | None = None
+    ) -> pa.Table:
+        """All settings' rows, those alone in which each column of `where` has its value; parts that are
+        broken are passed over."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         schema = schemas()[table]
         folder = self.path / table
-        parts = [read_part(part_path(folder, n), schema, columns) for n in part_numbers(folder)]
-        names = columns or schema.names
-        empty = pa.schema([schema.field(name) for name in names]).empty_table()
-        return pa.concat_tables([empty, *(part for part in parts if part is not None)])
+        rows = [pa.schema([schema.field(name) for name in columns or schema.names]).empty_table()]
+        for number in part_numbers(folder):
+            part = read_part(part_path(folder, number), schema, columns)
+            if part is None:
+                continue
+            for name, value in (where or {}).items():
+                part = part.filter(pc.equal(part[name], value))
+            rows.append(part)
+        return pa.concat_tables(rows)
 
-    def _frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
+    def _frame(self, table: str, columns: list[str] | None = None, **where: str) -> pd.DataFrame:
+        """The rows of this setting, in the order of their keys; `where` as for `_table`."""
         import pandas as pd
-        import pyarrow.compute as pc
 
-        rows = self._table(table, columns if columns is None else [*columns, "setting"])
-        rows = rows.filter(pc.equal(rows["setting"], self.setting))
+        read = columns if columns is None else [*columns, "setting"]
+        rows = self._table(table, read, {"setting": self.setting, **where})
         if columns is not None:
             rows = rows.select(columns)
         frame: pd.DataFrame = rows.to_pandas(types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None)
-        by = [*_KEY, "budget"] if "budget" in frame else _KEY
+        by = [*KEY, "budget"] if "budget" in frame else list(KEY)
         return frame.sort_values(by, kind="stable", ignore_index=True)
 
 
@@ -218,15 +243,15 @@ def _sum(column: Any) -> int:
 
 def _task_outcomes(
     task: str,
-    protocol: dict[str, Any],
+    protocol: Protocol,
     setting: Setting | None,
     shapes: pd.DataFrame,
     scores: pd.DataFrame,
 ) -> TaskOutcomes:
-    planned = protocol["tasks"][task]
-    problems = tuple(planned["problem_ids"])
-    budgets = np.asarray(protocol["budgets"] if setting is None else setting.budgets, dtype=np.int64)
-    shape = (len(problems), int(planned["samples"]))
+    planned = protocol.tasks[task]
+    problems = planned.problem_ids
+    budgets = np.asarray(protocol.budgets if setting is None else setting.budgets, dtype=np.int64)
+    shape = (len(problems), planned.samples)
     place = {problem: i for i, problem in enumerate(problems)}
 
     shapes = _planned(shapes, place, shape[1])
@@ -245,15 +270,15 @@ def _task_outcomes(
     codes = np.asarray(scores["outcome"].map(numbers), dtype=np.int64)
     full, outcome = _code_arrays(scores, codes, place, budgets, shape)
     thought = grid(shapes["thinking_start"].notna(), np.bool_)
-    counted = length if protocol["budget_counts"] == "response" else thinking_length
+    counted = length if protocol.budget_counts == "response" else thinking_length
     if setting is not None:
         # Settings ask for thinking tokens; a trace whose countdown ended was cut there, at any budget.
         counted = np.where(thought, thinking_length, length)
         countdown = grid(shapes["countdown"].fillna(_FAR), np.int64)
         counted = np.where(countdown < counted, _FAR, counted)
     outcome = _shared(full, outcome, finished, counted, budgets)
-    # A chat server's replies cannot be cut: their one budget is no setting of budget forcing.
-    named = () if protocol.get("tokens") == "reported" else protocol.get("control", {}).get("budgets")
+    # Replies that cannot be cut have one budget, which is no setting of budget forcing.
+    named = protocol.control.budgets if protocol.cuts_responses else ()
     return TaskOutcomes(
         task=task,
         problems=problems,
@@ -266,8 +291,8 @@ def _task_outcomes(
         looped=grid(shapes["looped"], np.bool_),
         thought=thought,
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
-        budget_counts=protocol["budget_counts"],
-        settings=None if named is None else tuple(named),
+        budget_counts=protocol.budget_counts,
+        settings=named,
     )
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TRACES, ANSWERS, SCORES = "traces", "answers", "scores"
+KEY = ("task", "problem", "sample")
+"""Columns that say which trace of one setting a row belongs to; `setting` says which setting."""
 
 
 def schemas() -> dict[str, pa.Schema]:

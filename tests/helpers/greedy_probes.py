@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from reghar.engines.vllm import VllmEngine
-from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.records import ForcedAnswer
 from reghar.generation.schedule import Schedule
 from reghar.prompting.probes import make_probe
@@ -32,13 +32,13 @@ def key(answer: ForcedAnswer) -> str:
     return f"{answer.problem}@{answer.budget}"
 
 
-async def run(schedule: Schedule, jobs: Iterable[Job]) -> list[Done]:
-    done: list[Done] = []
+async def run(schedule: Schedule, jobs: Iterable[Job]) -> list[JobResult]:
+    done: list[JobResult] = []
     await schedule.run(jobs, 64, done.append)
     return done
 
 
-def forced(done: list[Done]) -> dict[str, str | None]:
+def forced(done: list[JobResult]) -> dict[str, str | None]:
     return {key(a): a.text for d in done for a in d.answers if a.forced}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from helpers.protocols import protocol_settings, task_settings
 from reghar.prompting.scripted import ByteTokenizer
 from reghar.store import StoredRun, load_run
 from reghar.store.manifest import write_json
@@ -179,23 +180,14 @@ def _outcome(kind: str, at: int, budget: int | None, *, finished: bool) -> str:
 
 
 def _manifest(seed: int, problems: list[Problem], samples: int) -> dict[str, Any]:
-    settings = {
-        "problem_ids": [problem.id for problem in problems],
-        "of_problems": len(problems),
-        "samples": samples,
-        "kind": "integer",
-    }
+    probe = {"name": "reo-rl", "text": PROBE, "temperature": 0.6, "max_answer_tokens": 64}
+    task = task_settings([problem.id for problem in problems], samples=samples)
     return {
         "model": "scripted",
         "revision": None,
         "seed": seed,
         "digest": "0" * 64,
-        "protocol": {
-            "tasks": {TASK: settings},
-            "budgets": list(BUDGETS),
-            "budget_counts": "response",
-            "probe": {"name": "reo-rl", "text": PROBE},
-        },
+        "protocol": protocol_settings({TASK: task}, BUDGETS, probe=probe),
         "frontier": "none",
         "interval": "problems",
         "notes": [],

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from reghar.measures.control_methods import thinks
 from reghar.measures.curves import stored_traces
-from reghar.prompting.control import DEFAULTS, Setting
+from reghar.prompting.control import DEFAULTS
+from reghar.protocol import Setting
 from reghar.report.figures import curves, style
 from reghar.report.figures.axes import accuracy_axis, log2_axis
 from reghar.report.schema import MethodRecord, Report, SettingRecord

@@ -190,7 +190,7 @@ def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
     bar.set_label(f"Accuracy of {outcomes.outcome.shape[1]} samples (%)")
 
 
-def selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
+def draw_selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
     """Approximation error of the frontier's area by number of budgets, per strategy (REG figure 3)."""
     for (name, values), (colour, line), marker in zip(errors.items(), style.MODELS, "os^", strict=False):
         numbers = range(1, len(values) + 1)

@@ -26,14 +26,16 @@ def write_scaling_figures(result: dict[str, Any], folder: Path) -> list[Path]:
     tasks = result["tasks"].items()
     files = []
     if any("majority" in one or "rejection" in one for _, one in tasks):
-        files += curves.save([(task, partial(scaling, task=one)) for task, one in tasks], folder / "scaling")
-    compared = [(task, partial(parallel, task=one)) for task, one in tasks if "pass" in one]
+        files += curves.save(
+            [(task, partial(draw_scaling, task=one)) for task, one in tasks], folder / "scaling"
+        )
+    compared = [(task, partial(draw_parallel, task=one)) for task, one in tasks if "pass" in one]
     if compared:
         files += curves.save(compared, folder / "parallel")
     return files
 
 
-def parallel(axes: Axes, task: dict[str, Any]) -> None:
+def draw_parallel(axes: Axes, task: dict[str, Any]) -> None:
     """Sequential scaling, one sample at growing budgets, and parallel scaling, more samples at the
     largest budget, on one axis (s1, arXiv 2501.19393, figures 4 and 7)."""
     lines = [("1 sample, larger budgets", task["sequential"])]
@@ -61,7 +63,7 @@ def _at_largest_budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["budget"] == largest]
 
 
-def scaling(axes: Axes, task: dict[str, Any]) -> None:
+def draw_scaling(axes: Axes, task: dict[str, Any]) -> None:
     """A line for every number of votes, its budgets from left to right; rejection sampling beside them."""
     spent: list[float] = []
     votes = sorted({row["samples"] for row in task.get("majority", ())})

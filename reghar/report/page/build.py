@@ -12,6 +12,7 @@ import numpy as np
 from reghar.measures.efficiency import efficiency_of
 from reghar.measures.reg import area
 from reghar.prompting.thinking import Block, cut_position
+from reghar.protocol import Protocol
 from reghar.report.page.cuts import places
 from reghar.report.schema import Report
 from reghar.report.text import model_name
@@ -19,12 +20,11 @@ from reghar.report.verdict import verdict
 from reghar.store import StoredRun
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.problems import read_problems
+from reghar.store.stored import ProblemRows
 from reghar.tasks import Problem
 from reghar.terminal import printable, shortened
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from reghar.prompting.tokenizer import Tokenizer
 
 
@@ -43,9 +43,9 @@ def index(runs: Sequence[PageRun], *, served: bool) -> dict[str, Any]:
     return {
         "title": " and ".join(names),
         "served": served,
-        "budgets": list(protocol["budgets"]),
-        "counts": protocol["budget_counts"],
-        "probe": protocol["probe"]["text"],
+        "budgets": list(protocol.budgets),
+        "counts": protocol.budget_counts,
+        "probe": protocol.probe.text,
         "runs": [_run(one, name) for one, name in zip(runs, names, strict=True)],
     }
 
@@ -91,7 +91,7 @@ def _problems(
     outcomes: TaskOutcomes, problems: Mapping[tuple[str, str], Problem], frontier: Sequence[float] | None
 ) -> Iterator[dict[str, Any]]:
     best = np.ones(len(outcomes.budgets)) if frontier is None else np.asarray(frontier)
-    gaps = area(outcomes.budgets, best - outcomes.correct.mean(axis=1))
+    missed = area(outcomes.budgets, best - outcomes.correct.mean(axis=1))
     samples = _samples(outcomes)
     for i, identity in enumerate(outcomes.problems):
         problem = problems[outcomes.task, identity]
@@ -100,7 +100,7 @@ def _problems(
             "question": problem.question,
             "gold": list(problem.gold),
             "choices": list(problem.choices),
-            "gap": round(float(gaps[i]), 3),
+            "gap": round(float(missed[i]), 3),
             "samples": samples[i],
         }
 
@@ -141,29 +141,20 @@ def _number(value: float) -> int | None:
     return None if math.isnan(value) else int(value)
 
 
-def texts(
-    run: StoredRun,
-    traces: pd.DataFrame,
-    answers: pd.DataFrame,
-    scores: pd.DataFrame,
-    tokenizer: Tokenizer | None,
-) -> dict[str, Any]:
-    """The samples of one problem, by sample: texts, where each budget cuts, and every answer.
-
-    The frames hold the rows of this problem alone, as in `StoredRun`.
-    """
+def texts(run: StoredRun, rows: ProblemRows, tokenizer: Tokenizer | None) -> dict[str, Any]:
+    """The samples of one problem, by sample: texts, where each budget cuts, and every answer."""
     graded = {
         (row.sample, _budget(row.budget)): row.answer
-        for row in scores[["sample", "budget", "answer"]].itertuples(index=False)
+        for row in rows.scores[["sample", "budget", "answer"]].itertuples(index=False)
     }
     said: dict[int, dict[str, dict[str, str | None]]] = {}
-    for row in answers[["sample", "budget", "text"]].itertuples(index=False):
+    for row in rows.answers[["sample", "budget", "text"]].itertuples(index=False):
         budget = _budget(row.budget)
         answer = {"text": _text(row.text), "answer": _text(graded.get((row.sample, budget)))}
         said.setdefault(int(str(row.sample)), {})["own" if budget is None else str(budget)] = answer
     missing: dict[str, str | None] = {"text": None, "answer": None}
     content = {}
-    for record in traces.to_dict("records"):
+    for record in rows.traces.to_dict("records"):
         trace: dict[str, Any] = {str(name): value for name, value in record.items()}
         spoken = said.get(int(trace["sample"]), {})
         own = spoken.pop("own", missing)
@@ -176,13 +167,10 @@ def texts(
     return content
 
 
-def _trace(
-    row: Mapping[str, Any], protocol: Mapping[str, Any], tokenizer: Tokenizer | None
-) -> dict[str, Any]:
+def _trace(row: Mapping[str, Any], protocol: Protocol, tokenizer: Tokenizer | None) -> dict[str, Any]:
     ids = [int(i) for i in row["token_ids"]]
     block = Block(_budget(row["thinking_start"]), _budget(row["thinking_end"]), 0)
-    budgets = protocol["budgets"]
-    cuts = [cut_position(ids, block, budget, protocol["budget_counts"]) for budget in budgets]
+    cuts = [cut_position(ids, block, budget, protocol.budget_counts) for budget in protocol.budgets]
     ends = [len(ids) if cut is None else cut for cut in cuts]
     closed = len(ids) if block.end is None else block.end
     found = places(row["text"], ids, [*ends, closed], tokenizer)

@@ -28,7 +28,7 @@ def run_tokenizer(run: StoredRun) -> Tokenizer | None:
 
     if run.model == SCRIPTED_MODEL:
         return scripted_model().tokenizer
-    return _local(run.model, run.manifest.get("revision"))
+    return _local(run.model, run.manifest.revision)
 
 
 def _local(name: str, revision: str | None) -> Tokenizer | None:

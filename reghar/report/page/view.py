@@ -12,17 +12,12 @@ from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reghar.errors import InputError
 from reghar.report.page.build import PageRun, index, texts
 from reghar.report.page.cuts import run_tokenizer
 from reghar.report.page.document import block_name, document, packed, policy
-from reghar.store.parts import part_numbers, part_path
-from reghar.store.tables import ANSWERS, SCORES, TRACES, schemas
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HOST = "127.0.0.1"
 
@@ -63,7 +58,7 @@ class PageServer(ThreadingHTTPServer):
         for i, one in enumerate(self._runs):
             at = 0
             for task in one.run.tasks:
-                for problem in one.run.protocol["tasks"][task]["problem_ids"]:
+                for problem in one.run.protocol.tasks[task].problem_ids:
                     found[block_name(i, at)] = (i, task, problem)
                     at += 1
         return found
@@ -72,30 +67,7 @@ class PageServer(ThreadingHTTPServer):
         """One problem's samples, read from the run's folder when it is looked at."""
         place, task, problem = self.blocks[name]
         run = self._runs[place].run
-        traces, answers, scores = (
-            _rows(run.path, table, task, problem) for table in (TRACES, ANSWERS, SCORES)
-        )
-        return packed(texts(run, traces, answers, scores, self._tokenizers[place])).encode("ascii")
-
-
-def _rows(path: Any, table: str, task: str, problem: str) -> pd.DataFrame:
-    """The rows of one problem; parts that are not there yet, or broken, are passed over."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    wanted = [("task", "==", task), ("problem", "==", problem)]
-    frames = [schemas()[table].empty_table()]
-    for number in part_numbers(path / table):
-        try:
-            part = pq.read_table(part_path(path / table, number), filters=wanted, partitioning=None)
-            frames.append(part.cast(schemas()[table]))
-        except (pa.ArrowException, OSError, ValueError):
-            continue
-    found: pd.DataFrame = pa.concat_tables(frames).to_pandas(
-        types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None
-    )
-    return found
+        return packed(texts(run, run.problem_rows(task, problem), self._tokenizers[place])).encode("ascii")
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ from reghar.report.page.build import PageRun, index, texts
 from reghar.report.page.cuts import run_tokenizer
 from reghar.report.page.document import block_name, document, packed
 from reghar.store.parts import write_aside
+from reghar.store.stored import ProblemRows
 
 MOST_BYTES = 15_000_000
 """A page larger than this leaves the texts out: `reghar view` shows them."""
@@ -49,14 +50,15 @@ def write_page(runs: Sequence[PageRun], folder: Path) -> WrittenPage:
 def _samples(place: int, one: PageRun) -> Iterator[tuple[str, str]]:
     """(name, packed block) of every problem of a run that has stored samples."""
     run, tokenizer = one.run, run_tokenizer(one.run)
-    key = ["task", "problem"]
-    answers, scores = (dict(iter(frame.groupby(key))) for frame in (run.answers, run.scores))
-    wanted = [(task, problem) for task in run.tasks for problem in run.protocol["tasks"][task]["problem_ids"]]
+    by = ["task", "problem"]
+    answers, scores = (dict(iter(frame.groupby(by))) for frame in (run.answers, run.scores))
+    wanted = [(task, problem) for task in run.tasks for problem in run.protocol.tasks[task].problem_ids]
     at = {identity: i for i, identity in enumerate(wanted)}
-    for identity, traces in run.traces.groupby(key):
+    for identity, traces in run.traces.groupby(by):
         if identity in at:
-            none = run.answers.iloc[:0], run.scores.iloc[:0]
-            found = texts(
-                run, traces, answers.get(identity, none[0]), scores.get(identity, none[1]), tokenizer
+            rows = ProblemRows(
+                traces=traces,
+                answers=answers.get(identity, run.answers.iloc[:0]),
+                scores=scores.get(identity, run.scores.iloc[:0]),
             )
-            yield block_name(place, at[identity]), packed(found)
+            yield block_name(place, at[identity]), packed(texts(run, rows, tokenizer))

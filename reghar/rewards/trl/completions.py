@@ -142,10 +142,10 @@ class CompletionReader:
         after = completion.block.after
         if completion.block.is_open:
             if not (completion.finished and completion.opened and rule.unclosed == "grade"):
-                return Segment(outcome=Outcome.NO_ANSWER)
+                return natural_segment(None)
             after = 0
         text = self.tokenizer.decode(completion.ids[after:])
-        return natural_segment(text, None, thinking_open_at_start=False, fallback=rule.fallback)
+        return natural_segment(text, fallback=rule.fallback)
 
     def _prompt(self, prompt: Prompt) -> tuple[str, bool]:
         """Its text, and whether it leaves a thinking block open."""

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from reghar.boxed import opens_box
 from reghar.engines.base import Engine
 from reghar.errors import InputError
-from reghar.generation.jobs import Activity, Done, Job
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.records import ForcedAnswer, Trace
 from reghar.generation.schedule import Schedule
 from reghar.grading import Segment, forced_segment, natural_segment
@@ -163,8 +163,8 @@ class ForcedReward:
         self._calls += 1
         found: dict[int, dict[int, ForcedAnswer]] = {}
 
-        def keep(done: Done) -> None:
-            found[done.trace.sample] = {a.budget: a for a in done.answers if a.budget is not None}
+        def keep(result: JobResult) -> None:
+            found[result.trace.sample] = {a.budget: a for a in result.answers if a.budget is not None}
 
         jobs = [
             self._job(number, one, grid) for number, (one, grid) in enumerate(zip(read, grids, strict=True))
@@ -191,13 +191,9 @@ class ForcedReward:
         return Job(problem=problem, sample=number, budgets=budgets, trace=trace, own_answer=False)
 
     def _segment(self, answer: ForcedAnswer) -> Segment:
-        if answer.text is None:
-            return Segment(outcome=Outcome.NO_ANSWER)
-        if opens_box(self._schedule.probe.text):
+        if answer.text is not None and opens_box(self._schedule.probe.text):
             return forced_segment(answer.text)
-        return natural_segment(
-            answer.text, None, thinking_open_at_start=False, fallback=self._answers.fallback
-        )
+        return natural_segment(answer.text, fallback=self._answers.fallback)
 
     def _per_problem(self, count: int, columns: dict[str, Any]) -> list[dict[str, float]]:
         needed = PER_PROBLEM.get(self.__name__, ())
