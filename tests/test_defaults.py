@@ -1,4 +1,4 @@
-"""Defaults that suit a model belong to the model, whatever else is given; flags that do nothing are refused."""
+"""Defaults that suit a model belong to the model; flags that would do nothing are refused."""
 
 import json
 from pathlib import Path

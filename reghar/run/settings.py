@@ -212,7 +212,7 @@ def _other_checks(settings: RunSettings) -> list[tuple[bool, str]]:
         ),
         (
             settings.base_url is not None and settings.engine != "openai",
-            f"--base-url is of no use to --engine {settings.engine}: give --engine openai or chat, or leave it out",
+            f"--base-url is of no use to --engine {settings.engine}: give --engine openai or chat",
         ),
     ]
 

@@ -62,15 +62,20 @@ def _regex_replace(text: str, pattern: str, replacement: str, count: int = 0) ->
 def _render(template: Any, row: Row) -> str:
     from jinja2 import TemplateError, UndefinedError
 
-    # A file of one's own may hold numbers where the data set has text, which templates split and strip.
-    texts = {key: str(value) if type(value) in (int, float) else value for key, value in row.items()}
     try:
-        return str(template.render(**texts))
+        return str(template.render(**{key: _as_text(value) for key, value in row.items()}))
     except UndefinedError as error:
         name = re.fullmatch(r"'(\w+)' is undefined", str(error))
         raise (_missing(name[1], row) if name else RowError(f"does not fit the template: {error}")) from error
     except (TemplateError, TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise RowError(f"does not fit the template: {error}") from error
+
+
+def _as_text(value: object) -> object:
+    """Numbers as text: a file of one's own may hold them where the data set has text to split and strip."""
+    if isinstance(value, list):
+        return [_as_text(each) for each in value]
+    return str(value) if type(value) in (int, float) else value
 
 
 def _missing(name: str, row: Row) -> RowError:
