@@ -149,6 +149,7 @@ def test_p_value_and_interval_never_disagree(problems: int) -> None:
             expansion=bootstrap.problem_expansion(problems),
             problems=problems,
             drawn="problems",
+            difference=True,
             flips=sign_flips(values) if problems < FEW else None,
         )
         found = Difference.of(few)

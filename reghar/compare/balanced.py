@@ -119,6 +119,7 @@ def _difference(differences: NDArray[np.float64], name: str, draw: Bootstrap) ->
         expansion=bootstrap.problem_expansion(count),
         problems=count,
         drawn="problems",
+        difference=True,
         flips=sign_flips(differences) if count < FEW else None,
     )
     return Difference.of(estimate)

@@ -45,6 +45,9 @@ class Estimate:
     drawn: IntervalKind
     share: bool = False
     """True for a share of problems or traces, 0..1."""
+    difference: bool = False
+    """True for a difference: its percentiles are joined with Student's t, which they fall short of where
+    a few problems carry most of the spread."""
     flips: Array | None = None
     """Of a paired difference of fewer than `FEW` problems, see `sign_flips`: (2^P, 2)."""
 
@@ -92,25 +95,36 @@ class Estimate:
         return self._p_value(null, -1.0)
 
     def _ends(self, one_sided: float) -> tuple[float, float]:
+        low, high = percentiles(self._known, self.expansion.tail(one_sided))
+        if not (self.studentized or self._joined):
+            return low, high
+        reach = float(-stdtrit(self.expansion.df, one_sided)) * self.standard_error
         if self.studentized:
-            reach = float(-stdtrit(self.expansion.df, one_sided)) * self.standard_error
             return self.value - reach, self.value + reach
-        return percentiles(self._known, self.expansion.tail(one_sided))
+        return min(low, self.value - reach), max(high, self.value + reach)
+
+    @property
+    def _joined(self) -> bool:
+        return self.difference and math.isfinite(self.standard_error)
 
     def _p_value(self, null: float, side: float) -> float:
         beyond = side * (self.value - null)
         if abs(beyond) < RESOLUTION:
             beyond = 0.0
         exact = self._flipped(null, side) if self.flips is not None else 0.0
+        students = self._students(beyond) if self.studentized or self._joined else 0.0
         if self.studentized:
-            error = self.standard_error
-            if error == 0:
-                return max(exact, 0.0 if beyond > 0 else 1.0)
-            return max(exact, float(stdtr(self.expansion.df, -beyond / error)))
+            return max(exact, students)
         # As many replicates on the wrong side of the null as leave its end of the interval there.
         wrong = int((side * (self._known - null) <= RESOLUTION).sum())
         count = len(self._known)
-        return max(exact, self.expansion.one_sided(min((wrong + 1) / (count + 1), 1.0)))
+        return max(students, self.expansion.one_sided(min((wrong + 1) / (count + 1), 1.0)))
+
+    def _students(self, beyond: float) -> float:
+        error = self.standard_error
+        if error == 0:
+            return 0.0 if beyond > 0 else 1.0
+        return float(stdtr(self.expansion.df, -beyond / error))
 
     def _flipped(self, null: float, side: float) -> float:
         """The share of sign flips that reach as far beyond the null as what was seen."""
@@ -178,6 +192,7 @@ def mean_estimate(tasks: Sequence[Estimate]) -> Estimate:
         problems=min(task.problems for task in tasks),
         drawn=tasks[0].drawn,
         share=all(task.share for task in tasks),
+        difference=all(task.difference for task in tasks),
         flips=_joint_flips(tasks),
     )
 
@@ -192,7 +207,9 @@ def _joint_flips(tasks: Sequence[Estimate]) -> Array | None:
 
 def shifted(estimate: Estimate, by: float) -> Estimate:
     """The figure less a constant, with the same error: no share any more."""
-    return replace(estimate, value=estimate.value + by, replicates=estimate.replicates + by, share=False)
+    return replace(
+        estimate, value=estimate.value + by, replicates=estimate.replicates + by, share=False, difference=True
+    )
 
 
 class Noise(Protocol):

@@ -51,6 +51,7 @@ def _of_task(name: str, one: TaskMeasures, other: TaskMeasures) -> Estimate | No
         expansion=expansion,
         problems=ours.problems,
         drawn=ours.drawn,
+        difference=True,
         flips=sign_flips(differences) if few else None,
     )
 
