@@ -46,16 +46,22 @@ def test_run_check_and_summary(action: dict[str, Any], tmp_path: Path) -> None:
         "out": str(tmp_path / "new run"),
         "run": f"--engine scripted --tasks amc23,aime24 --data-dir '{data}' --samples 8 --seed 2\n"
         "--budgets 0,64,128,256,512 --max-tokens 700 --frontier none",
-        "check": f"--baseline {first} --measure reg",
+        "check": f"--baseline {first} --measure reg --tolerance 60",
     }
     assert perform(action, "Run", inputs, tmp_path) == 0
     assert perform(action, "Check", inputs, tmp_path) == 0
     assert perform(action, "Summary", inputs, tmp_path) == 0
     summary = (tmp_path / "summary.md").read_text()
-    assert "same within noise" in summary
+    assert "| not worse |" in summary
     assert "xychart-beta" in summary
     assert (tmp_path / "output").read_text() == "verdict=passed\n"
     assert (tmp_path / "new run" / "check.xml").is_file()
+
+    # Nothing is tolerated: two seeds of one model cannot be told to be exactly equal.
+    strict = inputs | {"check": f"--baseline {first} --measure reg"}
+    assert perform(action, "Check", strict, tmp_path) == 4
+    assert (tmp_path / "output").read_text().endswith("verdict=undecided\n")
+    assert perform(action, "Check", strict | {"check": f"{strict['check']} --undecided pass"}, tmp_path) == 0
 
     # Half of the flags would be another check.
     assert perform(action, "Check", inputs | {"check": "--baseline don't"}, tmp_path) == 2

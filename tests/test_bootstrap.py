@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from reghar.measures import bootstrap
+from reghar.measures.estimate import (
+    FEW,
+    Difference,
+    Estimate,
+    detectable_difference,
+    holm,
+    percentile_bands,
+    sign_flips,
+    wilson,
+)
 
 Array = NDArray[np.float64]
 
@@ -29,6 +40,17 @@ def paired_means(generator: np.random.Generator, problems: int, samples: int, si
     return (generator.binomial(samples, chance) - generator.binomial(samples, chance)) / samples
 
 
+def interval(draws: Array, expansion: bootstrap.Expansion) -> tuple[Array, Array]:
+    return percentile_bands(draws, expansion.tail(0.025))
+
+
+def difference_of(value: float, draws: Array, problems: int) -> Difference:
+    expansion = bootstrap.problem_expansion(problems)
+    return Difference.of(
+        Estimate(value=value, replicates=draws, expansion=expansion, problems=problems, drawn="problems")
+    )
+
+
 def bootstrapped(means: Array) -> Array:
     return bootstrap.bootstrap_problems(means, seed=0, task="simulated", replicates=REPLICATES)
 
@@ -39,7 +61,7 @@ def test_nominal_95_percent_covers_94_to_96(problems: int, samples: int) -> None
     covered = []
     for _ in range(4):
         means = simulated_means(generator, problems, samples, SIMULATIONS // 4)
-        low, high = bootstrap.interval(bootstrapped(means), bootstrap.problem_expansion(problems))
+        low, high = interval(bootstrapped(means), bootstrap.problem_expansion(problems))
         truth = 0.6 / (0.6 + 0.5)
         covered.append((low <= truth) & (truth <= high))
     assert 0.94 <= np.mean(covered) <= 0.96
@@ -51,7 +73,7 @@ def test_null_pairs_are_significant_5_percent_of_the_time(problems: int, samples
     significant = []
     for _ in range(4):
         differences = paired_means(generator, problems, samples, SIMULATIONS // 4)
-        low, high = bootstrap.interval(bootstrapped(differences), bootstrap.problem_expansion(problems))
+        low, high = interval(bootstrapped(differences), bootstrap.problem_expansion(problems))
         significant.append((low > 0) | (high < 0))
     assert 0.04 <= np.mean(significant) <= 0.06
 
@@ -63,7 +85,7 @@ def test_drawing_samples_covers_the_fixed_benchmark(problems: int, samples: int)
     simulations = 1_000
     values = (generator.random((simulations, problems, samples)) < chance[None, :, None]).astype(float)
     draws = bootstrap.bootstrap_samples(np.moveaxis(values, 0, -1), seed=0, task="x", replicates=1_000)
-    low, high = bootstrap.interval(draws, bootstrap.sample_expansion(problems, samples))
+    low, high = interval(draws, bootstrap.sample_expansion(problems, samples))
     assert 0.935 <= np.mean((low <= chance.mean()) & (chance.mean() <= high)) <= 0.97
 
 
@@ -72,7 +94,7 @@ def test_uncorrected_percentiles_would_be_too_narrow() -> None:
     means = generator.normal(size=(10, 2_000))
     draws = bootstrapped(means)
     plain = np.quantile(draws, [0.025, 0.975], axis=0)
-    low, high = bootstrap.interval(draws, bootstrap.problem_expansion(10))
+    low, high = interval(draws, bootstrap.problem_expansion(10))
     assert np.mean((plain[0] <= 0) & (plain[1] >= 0)) < 0.92
     assert np.mean((low <= 0) & (high >= 0)) > 0.935
 
@@ -89,12 +111,14 @@ def test_models_on_the_same_problems_share_one_draw() -> None:
 
 
 def test_chunks_do_not_change_the_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of whole numbers to the last bit; of other numbers a product of matrices may round otherwise."""
     means = np.random.default_rng(6).random((31, 2))
-    whole = bootstrap.bootstrap_problems(means, seed=1, task="t", replicates=1_000)
+    counts = np.random.default_rng(6).integers(0, 33, (31, 2)).astype(float)
+    options = {"seed": 1, "task": "t", "replicates": 1_000}
+    whole, exact = (bootstrap.bootstrap_problems(values, **options) for values in (means, counts))
     monkeypatch.setattr(bootstrap, "_CHUNK_CELLS", 31 * 77)
-    np.testing.assert_array_equal(
-        whole, bootstrap.bootstrap_problems(means, seed=1, task="t", replicates=1_000)
-    )
+    np.testing.assert_allclose(whole, bootstrap.bootstrap_problems(means, **options), rtol=1e-13)
+    np.testing.assert_array_equal(exact, bootstrap.bootstrap_problems(counts, **options))
 
 
 def test_the_mean_of_replicates_is_the_mean() -> None:
@@ -113,45 +137,93 @@ def test_a_large_run_needs_little_memory() -> None:
     assert peak < 300e6
 
 
-def test_p_value_and_interval_agree() -> None:
+@pytest.mark.parametrize("problems", [3, 5, 6, 9, 30])
+def test_p_value_and_interval_never_disagree(problems: int) -> None:
     generator = np.random.default_rng(9)
-    expansion = bootstrap.problem_expansion(30)
-    agree = []
-    for _ in range(300):
-        means = generator.normal(0.35, 1.0, size=(30, 1))
-        draws = bootstrap.bootstrap_problems(means, seed=0, task="t", replicates=2_000)[:, 0]
-        difference = bootstrap.paired_difference(float(means.mean()), draws, expansion)
-        excluded = difference.low > 0 or difference.high < 0
-        if abs(difference.p_value - 0.05) > 0.004:  # the p-value is a rank away at the edge
-            agree.append(excluded == (difference.p_value < 0.05))
-    assert all(agree)
-    assert len(agree) > 250
+    for _ in range(200):
+        values = generator.normal(0.35, 1.0, size=problems)
+        draws = bootstrap.bootstrap_problems(values[:, None], seed=0, task="t", replicates=2_000)[:, 0]
+        few = Estimate(
+            value=float(values.mean()),
+            replicates=draws,
+            expansion=bootstrap.problem_expansion(problems),
+            problems=problems,
+            drawn="problems",
+            difference=True,
+            flips=sign_flips(values) if problems < FEW else None,
+        )
+        found = Difference.of(few)
+        assert (found.low > 0 or found.high < 0) == (found.p_value < 0.05)
+
+
+def test_sign_flips_by_hand() -> None:
+    """Two differences of one sign: p = 2 / 2^2, and the interval is Student's, which holds 0."""
+    values = np.array([0.1, 0.3])
+    draws = bootstrap.bootstrap_problems(values[:, None], seed=0, task="t")[:, 0]
+    estimate = Estimate(
+        value=0.2,
+        replicates=draws,
+        expansion=bootstrap.problem_expansion(2),
+        problems=2,
+        drawn="problems",
+        flips=sign_flips(values),
+    )
+    found = Difference.of(estimate)
+    assert found.p_value == pytest.approx(0.5)
+    assert (found.low, found.high) == (
+        pytest.approx(0.2 - 1.27, abs=0.03),
+        pytest.approx(0.2 + 1.27, abs=0.03),
+    )
+    assert estimate.p_at_most(0.05) == pytest.approx(0.25)  # above a null of 0.05 both stay on one side
+    assert estimate.p_at_most(0.2) >= 0.5
+    # All equal: no spread at all, and still no certainty.
+    alike = replace(estimate, replicates=np.full(10_000, 0.2), flips=sign_flips(np.full(5, 0.2)), problems=5)
+    assert Difference.of(alike).p_value == pytest.approx(2 / 2**5)
+    assert Difference.of(alike).low <= 0
+
+
+def test_everyone_right_is_no_certainty() -> None:
+    """Wilson's interval of 40 of 40: 91.2 to 100%."""
+    sure = Estimate(
+        value=1.0,
+        replicates=np.ones(10_000),
+        expansion=bootstrap.problem_expansion(40),
+        problems=40,
+        drawn="problems",
+        share=True,
+    )
+    low, high = sure.interval()
+    assert (low, high) == (pytest.approx(40 / (40 + 1.959964**2), abs=1e-6), 1.0)
+    # At the effective size of clustered samples: p (1 - p) / SE^2 = 0.25 / 0.05^2 = 100.
+    assert wilson(0.5, 0.05, 7) == (pytest.approx(0.40383, abs=1e-4), pytest.approx(0.59617, abs=1e-4))
 
 
 def test_no_difference_has_p_value_1() -> None:
-    difference = bootstrap.paired_difference(0.0, np.zeros(100), bootstrap.problem_expansion(10))
+    difference = difference_of(0.0, np.zeros(100), 10)
     assert (difference.low, difference.high, difference.p_value) == (0.0, 0.0, 1.0)
 
 
 def test_standard_error_and_detectable_difference() -> None:
     means = np.random.default_rng(10).normal(size=(40, 1))
     draws = bootstrap.bootstrap_problems(means, seed=0, task="t")[:, 0]
-    difference = bootstrap.paired_difference(float(means.mean()), draws, bootstrap.problem_expansion(40))
+    difference = difference_of(float(means.mean()), draws, 40)
     assert difference.standard_error == pytest.approx(means.std(ddof=1) / np.sqrt(40), rel=0.03)
-    assert difference.detectable == pytest.approx(2.80 * difference.standard_error)
+    # Student's t with 39 degrees of freedom: 2.0227 + 0.8512.
+    assert difference.detectable == pytest.approx(2.874 * difference.standard_error, rel=1e-3)
+    assert detectable_difference(1.0, 39, tests=4) == pytest.approx(2.6177 + 0.8512, abs=1e-3)
 
 
 def test_infinite_replicates_keep_their_rank() -> None:
     draws = np.concatenate([np.arange(900.0), np.full(100, np.inf)])
-    low, high = bootstrap.interval(draws, bootstrap.problem_expansion(1_000_000))
+    low, high = interval(draws, bootstrap.problem_expansion(1_000_000))
     assert float(low) in (24, 25)
     assert float(high) == np.inf
 
 
 def test_expansion_inverts_itself() -> None:
     expansion = bootstrap.problem_expansion(12)
-    assert expansion.p_value(expansion.tail(0.03)) == pytest.approx(0.03)
-    assert expansion.tail(0.05) < 0.025
+    assert expansion.one_sided(expansion.tail(0.015)) == pytest.approx(0.015)
+    assert expansion.tail(0.025) < 0.025
 
 
 def test_mean_expansion_lies_between_the_tasks_and_gains_degrees_of_freedom() -> None:
@@ -166,6 +238,6 @@ def test_mean_expansion_lies_between_the_tasks_and_gains_degrees_of_freedom() ->
 
 
 def test_holm() -> None:
-    assert bootstrap.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert bootstrap.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert bootstrap.holm([]) == []
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers.outcome_arrays import random_outcomes
 from helpers.stored_runs import BUDGETS, CORRECT, harder, resampled, three_runs, write_data, write_run
 
 from reghar.cli import main
 from reghar.compare.evidence import Sampled
 from reghar.compare.gates import Gate, gates_from_flags
 from reghar.compare.measured import Bootstrap
-from reghar.compare.verdicts import decide, gather, independent_difference, judge
+from reghar.compare.unpaired import independent_difference
+from reghar.compare.verdicts import decide, gather, verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
 from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
 from reghar.measures.catalogue import Measure
+from reghar.measures.estimate import Difference, Estimate
 from reghar.report.schema import Report
 from reghar.store import load_run
 
@@ -41,11 +46,48 @@ def checked(*words: object) -> int:
 
 
 def test_two_seeds_of_one_model_pass(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    assert checked(runs["first"], "--baseline", runs["second"]) == 0
+    assert checked(runs["first"], "--baseline", runs["second"], "--tolerance", 60) == 0
     printed = capsys.readouterr().out
-    assert "same within noise" in printed
-    assert "paired by problem" in printed
-    assert checked(runs["second"], "--baseline", runs["first"]) == 0
+    assert "reg on average: not worse: " in printed
+    assert "paired by problem; about problems like these (whole problems drawn)." in printed
+    assert checked(runs["second"], "--baseline", runs["first"], "--tolerance", 60) == 0
+
+
+def test_what_nothing_tolerates_stays_undecided_and_says_what_would_decide(
+    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (runs["first"], "--baseline", runs["second"], "--junit", tmp_path / "x.xml")
+    assert checked(*words) == 4
+    printed = capsys.readouterr().out
+    assert "reg on average: UNDECIDED: " in printed
+    assert "UNDECIDED (1 of 1 gates)" in printed
+    needed = re.search(r"If the difference stays, about ([0-9,]+) problems would decide \(now 70\)", printed)
+    assert needed is not None
+    assert int(needed[1].replace(",", "")) > 70
+    assert ElementTree.parse(tmp_path / "x.xml").getroot().get("failures") == "1"  # noqa: S314  written above
+    assert checked(*words, "--undecided", "pass") == 0
+    assert "which passes here" in capsys.readouterr().out
+    assert ElementTree.parse(tmp_path / "x.xml").getroot().get("failures") == "0"  # noqa: S314  written above
+    # As many problems as were named, with the same difference and spread, do decide.
+    assert checked(*words, "--interval", "samples") in (1, 4)
+    assert "samples per problem would decide (now 8)" in capsys.readouterr().out
+
+
+def test_enough_problems_decide() -> None:
+    """Twice the limits' distance away nothing is undecided; the number named is just enough."""
+    outcomes, other = (random_outcomes(40, 8, [0, 64, 128, 256], seed=seed) for seed in (0, 1))
+    (verdict,) = verdicts([Gate(measure="accuracy", tolerance=0.02)], side(outcomes), side(other))
+    assert verdict.state == "undecided"
+    needed = verdict.units_to_decide
+    assert needed is not None
+    for count, state in ((needed * 0.9, "undecided"), (needed * 1.1, "decided")):
+        narrower = np.sqrt(40 / count)
+        noise = verdict.evidence.difference.noise
+        assert isinstance(noise, Estimate)
+        replicates = noise.value + (noise.replicates - noise.value) * narrower
+        shrunk = Difference.of(replace(noise, replicates=replicates))
+        (again,) = decide([replace(verdict.evidence, difference=shrunk)])
+        assert (again.state == "undecided") == (state == "undecided"), count
 
 
 def test_a_worse_run_fails_and_a_better_one_passes(
@@ -54,7 +96,7 @@ def test_a_worse_run_fails_and_a_better_one_passes(
     assert checked(runs["worse"], "--baseline", runs["first"]) == 1
     assert "WORSE" in capsys.readouterr().out
     assert checked(runs["first"], "--baseline", runs["worse"]) == 0
-    assert "better" in capsys.readouterr().out
+    assert "not worse (better)" in capsys.readouterr().out
 
 
 def test_the_figures_are_those_of_the_stored_samples(
@@ -73,9 +115,10 @@ def test_the_figures_are_those_of_the_stored_samples(
 def test_a_tolerance_is_absolute(runs: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     worse = ("check", str(runs["worse"]), "--baseline", str(runs["first"]))
     assert main([*worse, "--tolerance", "500"]) == 0
-    assert "worse, but tolerated" in capsys.readouterr().out
+    assert "not worse (but for what is tolerated)" in capsys.readouterr().out
     assert main([*worse, "--tolerance", "reg=1"]) == 1
     assert main([*worse, "--measure", "accuracy", "--tolerance", "0.9"]) == 0
+    assert main([*worse, "--measure", "accuracy", "--tolerance", "0.25"]) == 4
     assert main([*worse, "--measure", "accuracy"]) == 1
 
 
@@ -91,11 +134,11 @@ def test_every_measure_can_be_gated(runs: dict[str, Path], measure: str) -> None
 def test_longer_responses_are_worse(runs: dict[str, Path]) -> None:
     outcomes = load_run(runs["first"]).outcomes("amc23")
     longer = type(outcomes)(**{**outcomes.__dict__, "length": outcomes.length + 100})
-    (verdict,) = judge([Gate(measure="mean_length")], side(longer), side(outcomes))
+    (verdict,) = verdicts([Gate(measure="mean_length")], side(longer), side(outcomes))
     assert verdict.state == "worse"
     assert verdict.worsening == pytest.approx(100)
-    (verdict,) = judge([Gate(measure="mean_length")], side(outcomes), side(longer))
-    assert verdict.state == "better"
+    (verdict,) = verdicts([Gate(measure="mean_length")], side(outcomes), side(longer))
+    assert (verdict.state, verdict.differs) == ("not worse", True)
 
 
 def side(*outcomes: object, replicates: int = 1000) -> Sampled:
@@ -121,9 +164,9 @@ def test_noise_alone_fails_no_more_often_than_stated(runs: dict[str, Path]) -> N
     for _ in range(PAIRS):
         ours, theirs = (side(resampled(stored, 8, rng), replicates=400) for _ in range(2))
         evidence = [gather(gate, ours, theirs) for gate in GATES]
-        verdicts = [decide(evidence[:1]), decide(evidence)]
-        worse += [any(not verdict.passed for verdict in gates) for gates in verdicts]
-        noticed += [any(verdict.state != "same" for verdict in gates) for gates in verdicts]
+        found = [decide(evidence[:1]), decide(evidence)]
+        worse += [any(verdict.state == "worse" for verdict in gates) for gates in found]
+        noticed += [any(verdict.differs for verdict in gates) for gates in found]
     # Both for one gate and for all of them together; three binomial standard errors are granted.
     assert (worse <= 0.025 * PAIRS + 3 * np.sqrt(0.025 * 0.975 * PAIRS)).all(), worse
     assert (noticed <= 0.05 * PAIRS + 3 * np.sqrt(0.05 * 0.95 * PAIRS)).all(), noticed
@@ -138,10 +181,10 @@ def test_what_is_called_detectable_is_detected(runs: dict[str, Path]) -> None:
     found = 0
     for _ in range(200):
         ours, theirs = (resampled(stored, 8, rng) for _ in range(2))
-        (null,) = judge([Gate(measure="mean_length")], side(ours), side(theirs))
+        (null,) = verdicts([Gate(measure="mean_length")], side(ours), side(theirs))
         shift = round(null.evidence.difference.detectable)
         longer = type(ours)(**{**ours.__dict__, "length": ours.length + shift})
-        (verdict,) = judge([Gate(measure="mean_length")], side(longer), side(theirs))
+        (verdict,) = verdicts([Gate(measure="mean_length")], side(longer), side(theirs))
         found += verdict.state == "worse"
     assert 0.7 < found / 200 < 0.9
 
@@ -149,11 +192,11 @@ def test_what_is_called_detectable_is_detected(runs: dict[str, Path]) -> None:
 def test_several_gates_are_corrected(runs: dict[str, Path]) -> None:
     first, second = (load_run(runs[name]) for name in ("first", "second"))
     sides = [side(*(run.outcomes(task) for task in run.tasks)) for run in (first, second)]
-    alone = {gate: judge([gate], *sides)[0].p_value for gate in GATES}
-    together = judge(GATES, *sides)
+    alone = {gate: verdicts([gate], *sides)[0].p_worse for gate in GATES}
+    together = verdicts(GATES, *sides)
     smallest = min(alone.values())
-    assert min(v.p_value for v in together) == pytest.approx(min(1.0, len(GATES) * smallest))
-    assert all(verdict.p_value >= alone[verdict.gate] for verdict in together)
+    assert min(v.p_worse for v in together) == pytest.approx(min(1.0, len(GATES) * smallest))
+    assert all(verdict.p_worse >= alone[verdict.gate] for verdict in together)
 
 
 def test_a_report_alone_is_not_paired_and_says_so(
@@ -161,7 +204,7 @@ def test_a_report_alone_is_not_paired_and_says_so(
 ) -> None:
     shutil.copy(runs["first"] / "report.json", tmp_path / "report.json")
     for baseline in (tmp_path / "report.json", tmp_path):
-        assert checked(runs["second"], "--baseline", baseline) == 0
+        assert checked(runs["second"], "--baseline", baseline, "--tolerance", 100) == 0
         printed = capsys.readouterr().out
         assert "unpaired" in printed
         assert "not its samples" in printed
@@ -169,7 +212,7 @@ def test_a_report_alone_is_not_paired_and_says_so(
     assert checked(runs["worse"], "--baseline", tmp_path, *gates) == 1
     assert checked(runs["worse"], "--baseline", tmp_path, "--measure", "accuracy@256", "--task", "amc23") == 1
     # A report stands for the candidate as well.
-    assert checked(tmp_path / "report.json", "--baseline", runs["second"]) == 0
+    assert checked(tmp_path / "report.json", "--baseline", runs["second"], "--tolerance", 100) == 0
 
 
 def test_a_report_is_not_judged_by_another_frontier_or_interval(
@@ -343,7 +386,7 @@ def test_gate_files_are_found_and_hold_several_gates(
     assert [case.get("name") for case in suite] == ["reg", "accuracy@512"]
     assert "WORSE" in str(suite[0].find("failure").get("message"))  # type: ignore[union-attr]
     page = (tmp_path / "out" / "summary.md").read_text()
-    assert "FAILED (2 of 2 gates)" in page
+    assert "FAILED (2 of 2 gates worse)" in page
     assert page.count("| WORSE |") == 2
     assert checked(runs["first"]) == 0
     # A flag that names a gate leaves the file unread, its baseline included.
@@ -363,7 +406,7 @@ def test_flags_to_gates() -> None:
 
 def test_training_seeds_make_one_side(runs: dict[str, Path]) -> None:
     both = f"{runs['first']}+{runs['second']}"
-    assert checked(both, "--baseline", runs["second"]) == 0
+    assert checked(both, "--baseline", runs["second"], "--tolerance", 60) == 0
     assert checked(runs["worse"], "--baseline", both) == 1
 
 

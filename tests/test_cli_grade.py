@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from reghar.cli.grade import add_parser
+from reghar.errors import InputError
 
 
 def run(arguments: list[str]) -> int:

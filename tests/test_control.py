@@ -324,7 +324,7 @@ def test_methods_in_the_report(flags: list[str], tmp_path: Path) -> None:
         assert setting.accuracy == pytest.approx(outcomes.full_correct.mean())
         assert forced.accuracy == pytest.approx(outcomes.correct.mean())
         assert forced.tokens == pytest.approx(np.minimum(outcomes.thinking_length, setting.maximum).mean())
-        assert setting.within == (outcomes.thinking_length <= setting.maximum).mean()
+        assert setting.within == pytest.approx((outcomes.thinking_length <= setting.maximum).mean())
         assert setting.low is not None
     reference = methods["tokens"].reference
     assert reference is not None

@@ -13,8 +13,9 @@ from reghar.errors import InputError
 from reghar.frontiers.frontier import TaskFrontier, load_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.catalogue import MEASURES
+from reghar.measures.paired import difference
 from reghar.measures.reg import reg
-from reghar.measures.task import average_measures, difference, task_measures
+from reghar.measures.task import average_measures, task_measures
 from reghar.store.outcomes import MISSING
 
 BUDGETS = [0, 256, 512, 1024, 2048]
@@ -23,7 +24,8 @@ FRONTIER = TaskFrontier(budgets=tuple(BUDGETS), accuracy=(0.1, 0.4, 0.6, 0.8, 0.
 
 def test_names_units_and_directions() -> None:
     measured = task_measures(random_outcomes(20, 4, BUDGETS), FRONTIER, replicates=200)
-    assert [measure.name for measure in measured.measures] == list(MEASURES)
+    names = [name for name in MEASURES if name != "reg_cross_fitted"]  # published frontiers have none
+    assert [measure.name for measure in measured.measures] == names
     for measure in measured.measures:
         assert (measure.unit, measure.higher_is_better) == MEASURES[measure.name]
 
@@ -149,19 +151,24 @@ def test_intervals_hold_the_value_and_are_seeded() -> None:
 
 def test_samples_within_fixed_problems_give_narrower_intervals_here() -> None:
     outcomes = random_outcomes(30, 8, BUDGETS)
-    by_problem = task_measures(outcomes, FRONTIER, replicates=500).measure("reg")
-    by_sample = task_measures(outcomes, FRONTIER, interval="samples", replicates=500).measure("reg")
+    by_problem = task_measures(outcomes, FRONTIER, replicates=500).measure("area")
+    by_sample = task_measures(outcomes, FRONTIER, interval="samples", replicates=500).measure("area")
+    assert (by_problem.drawn, by_sample.drawn) == ("problems", "samples")
     assert by_sample.value == by_problem.value
     assert by_sample.high - by_sample.low < by_problem.high - by_problem.low
 
 
 def test_too_few_units_give_no_interval_and_say_so() -> None:
     one_problem = task_measures(random_outcomes(1, 8, BUDGETS), FRONTIER)
-    assert one_problem.measure("reg").low is None
+    assert one_problem.measure("area").low is None
+    assert one_problem.measure("reg").drawn == "samples"  # a published frontier: that can be asked
     assert one_problem.low is None
     assert any("at least 2" in note for note in one_problem.notes)
     one_sample = random_outcomes(30, 1, BUDGETS)
-    assert task_measures(one_sample, FRONTIER, replicates=50).measure("reg").low is not None
+    assert task_measures(one_sample, FRONTIER, replicates=50).measure("area").low is not None
+    unsure = task_measures(one_sample, FRONTIER, replicates=50)
+    assert unsure.measure("reg").low is None
+    assert "no interval of REG: a bootstrap over samples needs at least 2 per problem" in unsure.notes
     by_sample = task_measures(one_sample, FRONTIER, interval="samples", replicates=50)
     assert by_sample.measure("reg").low is None
 

@@ -11,11 +11,11 @@ import pytest
 from helpers.protocols import protocol_settings, task_settings
 
 from reghar.errors import InputError
-from reghar.measures.catalogue import MEASURES
+from reghar.measures.catalogue import MEASURES, Measure
 from reghar.report import terminal
 from reghar.report.markdown import markdown
 from reghar.report.ranking import rank, ranking_markdown
-from reghar.report.schema import MeasureRecord, Report
+from reghar.report.schema import Report
 from reghar.report.text import escaped, measured, model_name, number, printable
 from reghar.report.verdict import verdict
 from reghar.report.write import WrittenReport
@@ -118,7 +118,9 @@ def test_the_json_has_the_documented_fields() -> None:
     assert content["schema"] == "reghar.report/1"
     task = content["tasks"]["aime24"]
     assert task["curve"].keys() == {"budgets", "accuracy", "low", "high"}
-    assert task["measures"][0].keys() == {"name", "value", "unit", "higher_is_better", "low", "high"}
+    assert task["measures"][0].keys() == {
+        *("name", "value", "unit", "higher_is_better", "low", "high", "drawn")
+    }
     assert content["average"]["measures"][0]["name"] == "reg"
 
 
@@ -299,10 +301,8 @@ def test_numbers_read_well() -> None:
     assert number(-1780.2, "tokens") == "−1,780"
     assert number(0.003, "share per token") == "0.003"
     assert measured(None) == "–"
-    share = MeasureRecord(name="x", value=0.5, unit="fraction", higher_is_better=True, low=0.4, high=0.6)
+    share = Measure(name="x", value=0.5, unit="fraction", higher_is_better=True, low=0.4, high=0.6)
     assert measured(share) == "50.0% [40.0, 60.0]"
-    assert (
-        measured(share.model_copy(update={"unit": "tokens", "value": 900.0, "high": None})) == "900 [0.4, ∞]"
-    )
+    assert measured(replace(share, unit="tokens", value=900.0, high=None)) == "900 [0.4, ∞]"
     assert printable("a\x00b\nc") == "a\N{REPLACEMENT CHARACTER}b c"
     assert escaped("a_b|<c>") == "a\\_b\\|&lt;c&gt;"

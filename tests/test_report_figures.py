@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from reghar.measures.catalogue import Measure
 from reghar.measures.curves import problem_means, stored_traces
 from reghar.report.figures import control, curves, style
 from reghar.report.schema import (
     CurveRecord,
     FrontierCurveRecord,
-    MeasureRecord,
     MethodRecord,
     SettingRecord,
 )
@@ -139,7 +139,7 @@ def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
 
 
 def test_a_label_is_the_models_own_name() -> None:
-    reg = MeasureRecord(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
+    reg = Measure(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
     assert curves.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
     assert curves.model_label("demo:terse") == "demo:terse"
 

@@ -108,6 +108,7 @@ def test_bad_tables(text: str, says: str, tmp_path: Path, capsys: pytest.Capture
         (["--csv", "a", "--rejection", "5"], "a table holds no traces"),
         (["--csv", "a", "run"], "either"),
         (["run", "--majority", "0"], "'0'"),
+        (["run", "--rejection", "50", "--seed", "-1"], "--seed -1: give a number from 0 on"),
         (["run", "--majority", "two"], "'two'"),
         (["run", "--rejection", ","], "empty"),
     ],
@@ -126,8 +127,18 @@ def test_rejection_by_hand() -> None:
     assert result.accuracy.tolist()[1:] == pytest.approx([1.0, 0.25, (0.5 + 0.5 + 1) / 3])
     assert np.isnan(result.accuracy[0])
     assert result.coverage.tolist() == pytest.approx([0, 1 / 3, 2 / 3, 1])
-    assert result.tries.tolist() == [np.inf, 6, 2, 1]
-    assert result.tokens.tolist()[1:] == pytest.approx([60, 2 * (10 + 20 + 4 * 30) / 6, 35])
+    # Of each covered problem: 2; 1 and 2; 1, 1, 1. A try is stopped at the limit.
+    assert result.tries.tolist() == [np.inf, 2, 1.5, 1]
+    assert result.tries_pooled.tolist() == [np.inf, 6, 2, 1]
+    assert result.tokens.tolist()[1:] == pytest.approx([20, (15 + 2 * 30) / 2, 35])
+    assert result.accuracy_over_all.tolist() == pytest.approx([0, 1 / 3, 0.5 / 3, 2 / 3])
+
+
+def test_an_easy_problem_does_not_lend_its_tries_to_a_hard_one() -> None:
+    length = np.array([[10] * 10, [10] + [1000] * 9])
+    result = rejection(length, np.ones((2, 10)), [10])
+    assert (result.tries[0], result.tokens[0]) == (5.5, 55)
+    assert result.tries_pooled[0] == pytest.approx(20 / 11)
 
 
 groups_of_answers = st.integers(1, 4).flatmap(
@@ -179,7 +190,12 @@ def test_an_accuracy_over_fewer_than_two_problems_has_no_interval() -> None:
     result = rejection(length, np.ones((3, 2)), [0, 100, 600, 1000])
     rows = _rejection_rows(result, 0, "t")
     assert [row["accuracy"] for row in rows] == [None, 1.0, 1.0, 1.0]
-    assert [(row["low"], row["high"]) for row in rows] == [(None, None), (None, None), (1.0, 1.0), (1.0, 1.0)]
+    assert [(row["low"], row["high"]) for row in rows] == [
+        (None, None),
+        (None, None),
+        (pytest.approx(2 / (2 + 1.959964**2)), 1.0),  # 2 of 2, and 3 of 3, are no certainty
+        (pytest.approx(3 / (3 + 1.959964**2)), 1.0),
+    ]
     assert rows[0]["tokens"] is None
 
 
@@ -219,7 +235,9 @@ def test_rejection_at_l_max_is_the_plain_accuracy(stored: Path, capsys: pytest.C
     assert rows[0]["accuracy"] is rows[0]["expected_tries"] is None
     short = outcomes.length <= 300
     assert 0 < short.mean() < 1
-    assert rows[1]["expected_tries"] == pytest.approx(1 / short.mean())
+    held = short.any(axis=1)
+    assert rows[1]["expected_tries"] == pytest.approx((1 / short[held].mean(axis=1)).mean())
+    assert rows[1]["expected_tries_pooled"] == pytest.approx(1 / short.mean())
     assert rows[1]["coverage"] == short.any(axis=1).mean()
     assert rows[1]["low"] <= rows[1]["accuracy"] <= rows[1]["high"]
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from reghar.compare.gates import Gate
     from reghar.compare.measured import Bootstrap
 
-DESCRIPTION = """Exit code 0: same or better; 1: worse; 2: bad input, or not comparable. Worse means that
-the 95% interval of the difference excludes 0 and that the difference exceeds the tolerance. Without
+DESCRIPTION = """Exit code 0: not worse; 1: worse; 2: bad input, or not comparable; 4: undecided. Worse means
+that the whole interval of the difference (95%, one-sided) lies beyond the tolerance; not worse, that it lies
+on the near side; undecided, that it straddles it: allow more, or buy more samples. Without
 --measure and --max-reg the gates stand in reghar.toml or [tool.reghar.check] of pyproject.toml; where
 there is neither, REG is gated. Against a report.json alone the test cannot be paired, and says so."""
 
@@ -47,6 +48,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="[NAME=]VALUE",
         help="how much worse is tolerated: tokens, accuracy as a fraction, control in %% (default 0)",
     )
+    parser.add_argument(
+        "--undecided",
+        choices=("pass", "fail"),
+        default="fail",
+        help="whether an undecided gate passes (exit code 0) or fails (default; exit code 4)",
+    )
     parser.add_argument("--max-reg", type=float, metavar="TOKENS", help="most REG against the frontier")
     parser.add_argument("--gates", type=Path, metavar="FILE", help="gate file to read")
     add_statistics(parser)
@@ -56,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def handle(arguments: argparse.Namespace) -> int:
-    """Judges, says so, writes what was asked for; returns 0 or 1."""
+    """Tests the gates, says what came out, writes what was asked for; returns 0, 1 or 4."""
     from reghar.compare import check_render
     from reghar.compare.check import check
     from reghar.compare.evidence import load_given
@@ -71,6 +78,7 @@ def handle(arguments: argparse.Namespace) -> int:
         frontier=asked.frontier,
         bootstrap=asked.bootstrap,
         allowed=arguments.allow,
+        undecided=arguments.undecided,
     )
     for path, render in ((arguments.junit, check_render.junit), (arguments.markdown, check_render.markdown)):
         if path is not None:

@@ -25,10 +25,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _reg(arguments: argparse.Namespace) -> int:
     from reghar.frontiers.frontier import load_frontier
-    from reghar.measures.bare_curves import gaps
+    from reghar.measures.bare_curves import reg_of_curves
     from reghar.measures.csv_input import read_curves
 
-    result = gaps(read_curves(arguments.curve), load_frontier(arguments.frontier))
+    result = reg_of_curves(read_curves(arguments.curve), load_frontier(arguments.frontier))
     if arguments.json:
         import json
 

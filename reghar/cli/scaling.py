@@ -85,6 +85,8 @@ def handle(arguments: argparse.Namespace) -> int:
     limits = _integers(arguments.rejection, "--rejection", 0)
     votes = _integers(arguments.majority, "--majority", 1)
     passes = _integers(arguments.passes, "--pass", 1)
+    if arguments.seed < 0:
+        raise InputError(f"--seed {arguments.seed}: give a number from 0 on")
     from reghar.measures.sample_scores import read_scores
     from reghar.measures.scaling_of_run import Spending, stored_scaling
     from reghar.store import load_run
@@ -167,8 +169,16 @@ def _print_rejection(task: str, rows: list[dict[str, Any]]) -> None:
     cells = []
     for row in rows:
         tries = "∞" if row["expected_tries"] is None else f"{row['expected_tries']:.2f}"
-        cells.append((f"{row['limit']:,}", _percent(row), f"{100 * row['coverage']:.1f}%", tries))
-    _print(f"{task}: rejection sampling", ("tokens at most", "accuracy", "coverage", "tries"), cells)
+        pooled = "∞" if row["expected_tries_pooled"] is None else f"{row['expected_tries_pooled']:.2f}"
+        over_all = f"{100 * row['accuracy_over_all']:.1f}%"
+        cells.append(
+            (f"{row['limit']:,}", _percent(row), over_all, f"{100 * row['coverage']:.1f}%", tries, pooled)
+        )
+    _print(
+        f"{task}: rejection sampling",
+        ("tokens at most", "accuracy", "over all", "coverage", "tries", "tries, pooled"),
+        cells,
+    )
 
 
 def _print_samples(title: str, rows: list[dict[str, Any]]) -> None:

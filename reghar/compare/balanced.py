@@ -15,7 +15,8 @@ from reghar.compare.cell import Cell
 from reghar.compare.measured import Bootstrap
 from reghar.errors import InputError
 from reghar.measures import bootstrap
-from reghar.measures.bootstrap import Difference
+from reghar.measures.catalogue import settled
+from reghar.measures.estimate import FEW, Difference, Estimate, sign_flips
 from reghar.measures.reg import change
 from reghar.store.outcomes import TaskOutcomes
 
@@ -46,7 +47,7 @@ def balanced_cells(
     draw: Bootstrap,
     average: str,
 ) -> tuple[list[Cell], list[str]]:
-    """A cell a task and side, the average where there are several tasks, and notes.
+    """A cell a task and side, all tasks' problems pooled where there are several (REG table 2), and notes.
 
     `outcomes` by side, task by task, on equal problems; `threshold` in [0, 1). Intervals always draw
     whole problems from the balanced ones, which are taken as given. Raises InputError for a threshold
@@ -72,6 +73,12 @@ def balanced_cells(
     for task in tasks:
         cells += [_cell(task, side, [task], lengths, baseline, draw) for side in lengths]
     if len(tasks) > 1:
+        means = {side: np.mean([one.mean() for one in by_task.values()]) for side, by_task in lengths.items()}
+        plain = ", ".join(f"{side} {mean:,.1f}" for side, mean in means.items())
+        notes.append(
+            "the average of balanced lengths pools the problems of all tasks; the means of the tasks' "
+            f"means are {plain}"
+        )
         cells += [_cell(average, side, tasks, lengths, baseline, draw) for side in lengths]
     return cells, notes
 
@@ -84,32 +91,35 @@ def _cell(
     baseline: str,
     draw: Bootstrap,
 ) -> Cell:
-    value, base = (float(np.mean([lengths[one][task].mean() for task in tasks])) for one in (side, baseline))
-    differ = {task: lengths[side][task] - lengths[baseline][task] for task in tasks}
+    pooled, against = (np.concatenate([lengths[one][task] for task in tasks]) for one in (side, baseline))
+    value, base = float(pooled.mean()), float(against.mean())
     return Cell(
         task=name,
         side=side,
         measure=BALANCED_LENGTH,
         unit="tokens",
         higher_is_better=False,
-        value=value,
+        value=settled(value),
         change=change(value, base).relative if side != baseline else None,
-        difference=_difference(value - base, differ, draw) if side != baseline else None,
+        difference=_difference(pooled - against, name, draw) if side != baseline else None,
     )
 
 
-def _difference(
-    value: float, differ: Mapping[str, NDArray[np.float64]], draw: Bootstrap
-) -> Difference | None:
-    if any(one.size < 2 for one in differ.values()):
+def _difference(differences: NDArray[np.float64], name: str, draw: Bootstrap) -> Difference | None:
+    """Problems of all tasks are drawn from one pool."""
+    count = differences.size
+    if count < 2:
         return None
-    draws = [
-        bootstrap.bootstrap_problems(
-            one[:, None], seed=draw.seed, task=task, replicates=draw.replicates
-        ).ravel()
-        for task, one in differ.items()
-    ]
-    expansion = bootstrap.mean_expansion(
-        draws, [bootstrap.problem_expansion(one.size) for one in differ.values()]
+    replicates = bootstrap.bootstrap_problems(
+        differences[:, None], seed=draw.seed, task=name, replicates=draw.replicates
+    ).ravel()
+    estimate = Estimate(
+        value=float(differences.mean()),
+        replicates=replicates,
+        expansion=bootstrap.problem_expansion(count),
+        problems=count,
+        drawn="problems",
+        difference=True,
+        flips=sign_flips(differences) if count < FEW else None,
     )
-    return bootstrap.paired_difference(value, np.mean(draws, axis=0), expansion)
+    return Difference.of(estimate)

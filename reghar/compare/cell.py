@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reghar.measures.bootstrap import Difference
+from reghar.measures.estimate import Difference
 
 
 @dataclass(frozen=True, kw_only=True)

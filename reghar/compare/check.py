@@ -9,7 +9,7 @@ from reghar.compare.evidence import Given, Reported, Sampled, Source
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap, shared_reference
 from reghar.compare.sides import require_equal_protocols, shared_problems
-from reghar.compare.verdicts import Verdict, judge
+from reghar.compare.verdicts import Undecided, Verdict, exit_code, verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, frontier_identity
 from reghar.frontiers.frontier import load_frontier
@@ -18,7 +18,7 @@ from reghar.protocol import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """A candidate, judged."""
+    """A candidate at its gates."""
 
     candidate: str
     """Label."""
@@ -29,15 +29,13 @@ class Check:
     """Label to (budget in tokens, accuracy as a fraction), the mean over tasks; candidate first."""
     notes: tuple[str, ...]
 
-    @property
-    def passed(self) -> bool:
-        """True where no gate found the candidate worse."""
-        return all(verdict.passed for verdict in self.verdicts)
+    undecided: Undecided = "fail"
+    """Whether a gate that is undecided fails the check."""
 
     @property
     def exit_code(self) -> int:
-        """0 same or better, 1 worse."""
-        return 0 if self.passed else 1
+        """0 not worse, 1 worse, 4 undecided."""
+        return exit_code(self.verdicts, self.undecided)
 
 
 def check(
@@ -48,10 +46,11 @@ def check(
     frontier: str | None = None,
     bootstrap: Bootstrap | None = None,
     allowed: Sequence[str] = (),
+    undecided: Undecided = "fail",
 ) -> Check:
-    """Judges the candidate by all gates together.
+    """Tests the candidate at all gates together.
 
-    Raises InputError where candidate and baseline must not be compared, or a gate cannot be judged.
+    Raises InputError where candidate and baseline must not be compared, or a gate cannot be tested.
     """
     notes: list[str] = []
     if baseline is not None:
@@ -76,7 +75,8 @@ def check(
     return Check(
         candidate=names[0],
         baseline=None if theirs is None else names[1],
-        verdicts=tuple(judge(gates, ours, theirs)),
+        verdicts=tuple(verdicts(gates, ours, theirs)),
+        undecided=undecided,
         curves={name: source.curve() for name, source in zip(names, reversed(sources), strict=True)},
         notes=(*notes, *_notes(sources, paired=theirs is not None)),
     )
@@ -124,7 +124,7 @@ def _require_as_reported(given: Given, frontier: str | None, bootstrap: Bootstra
 
 
 def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[Protocol]) -> None:
-    """A gate judges whole tasks: a difference in problems that was allowed leaves too little of them."""
+    """A gate is on whole tasks: a difference in problems that was allowed leaves too little of them."""
     for protocol in protocols:
         for task, settings in protocol.tasks.items():
             if len(problems.get(task, ())) != len(settings.problem_ids):

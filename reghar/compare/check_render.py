@@ -7,23 +7,19 @@ from xml.etree import ElementTree
 
 from reghar.compare.check import Check
 from reghar.compare.render import figure, p_text, signed
-from reghar.compare.verdicts import Verdict
+from reghar.compare.verdicts import Verdict, exit_code
+from reghar.measures.catalogue import QUESTIONS
 from reghar.report.markdown import figure as raw_figure
 from reghar.report.templates import render
 from reghar.terminal import printable
 
-_STATES = {
-    "worse": "WORSE",
-    "tolerated": "worse, but tolerated",
-    "same": "same within noise",
-    "better": "better",
-}
+_STATES = {"worse": "WORSE", "not worse": "not worse", "undecided": "UNDECIDED"}
 _TESTS = {
     "paired": "paired by problem",
     "unpaired": "unpaired, from the intervals of the two reports",
-    "limit": "from the figure's own interval",
+    "limit": "from the figure's own sampling error",
 }
-_HEADER = ("Gate", "Run", "Baseline", "Difference", "95% interval", "p", "Tolerated", "Verdict")
+_HEADER = ("Gate", "Run", "Baseline", "Difference", "95% limits", "p", "Tolerated", "Verdict")
 
 
 def sentence(verdict: Verdict) -> str:
@@ -36,24 +32,57 @@ def sentence(verdict: Verdict) -> str:
     if found.value is not None:
         value, base = (_with_percent(one, found.unit) for one in (found.value, found.base))
         figures = f"{value} {against} {base}, "
-    p_value = f"p = {p_text(verdict.p_value)}".replace("= <", "< ")
-    corrected = f" corrected for {verdict.gates} gates" if verdict.gates > 1 else ""
-    tolerance = figure(verdict.gate.tolerance, found.unit)
-    tolerated = f", more than the tolerated {tolerance}" if verdict.state == "worse" else ""
-    if verdict.gate.tolerance and not tolerated:
-        tolerated = f", {tolerance} tolerated"
-    interval = f"95% interval {_interval(verdict)}"
     return (
-        f"{verdict.gate.name}: {_STATES[verdict.state]}: {figures}"
-        f"{signed(difference.value, found.unit)} {noun} ({interval}, {p_value}{corrected}, "
-        f"{figure(difference.detectable, found.unit)} detectable){tolerated}; {_TESTS[found.test]}."
+        f"{verdict.gate.name}: {_STATES[verdict.state]}{_aside(verdict)}: {figures}"
+        f"{signed(difference.value, found.unit)} {noun} (one-sided 95% limits {_limits(verdict)}, "
+        f"{_p_value(verdict)}, {figure(verdict.detectable, found.unit)} detectable), "
+        f"{figure(verdict.gate.tolerance, found.unit)} tolerated; {_TESTS[found.test]}"
+        f"{_question(verdict)}.{_to_decide(verdict)}"
     )
 
 
-def _interval(verdict: Verdict) -> str:
-    found = verdict.evidence
-    low, high = found.difference.low, found.difference.high
-    return f"{signed(low, found.unit)} to {signed(high, found.unit)}"
+def _aside(verdict: Verdict) -> str:
+    """What is established beside the verdict."""
+    if verdict.state != "not worse" or not verdict.differs:
+        return ""
+    return " (better)" if verdict.worsening < 0 else " (but for what is tolerated)"
+
+
+def _p_value(verdict: Verdict) -> str:
+    """Of the claim that the verdict makes; of the nearer one where it makes none."""
+    corrected = f" corrected for {verdict.gates} gates" if verdict.gates > 1 else ""
+    return f"p = {p_text(_claimed(verdict))}".replace("= <", "< ") + corrected
+
+
+def _claimed(verdict: Verdict) -> float:
+    worse = verdict.worsening > verdict.gate.tolerance
+    return verdict.p_worse if worse else verdict.p_not_worse
+
+
+def _question(verdict: Verdict) -> str:
+    drawn = verdict.evidence.drawn
+    return "" if drawn is None else f"; {QUESTIONS[drawn]}"
+
+
+def _to_decide(verdict: Verdict) -> str:
+    """What would decide, if anything: the difference as it is, with more problems or samples."""
+    if verdict.state != "undecided":
+        return ""
+    found, needed = verdict.evidence, verdict.units_to_decide
+    if found.units is None:
+        return " More problems or samples would decide; give both runs' folders to learn how many."
+    if needed is None:
+        return " The difference is the tolerance itself: only another tolerance would decide."
+    what = "problems" if found.drawn == "problems" else "samples per problem"
+    count = f"about {needed:,}" if needed <= 1_000_000 else "more than a million"
+    return (
+        f" If the difference stays, {count} {what} would decide (now {found.units:,}), or a larger tolerance."
+    )
+
+
+def _limits(verdict: Verdict) -> str:
+    low, high = verdict.limits
+    return f"{signed(low, verdict.evidence.unit)} to {signed(high, verdict.evidence.unit)}"
 
 
 def _with_percent(value: float | None, unit: str) -> str:
@@ -62,9 +91,16 @@ def _with_percent(value: float | None, unit: str) -> str:
 
 def headline(check: Check) -> str:
     """The outcome of all gates together."""
-    failed = sum(not verdict.passed for verdict in check.verdicts)
     against = "" if check.baseline is None else f" against {check.baseline}"
-    outcome = "passed" if failed == 0 else f"FAILED ({failed} of {len(check.verdicts)} gates)"
+    states = [verdict.state for verdict in check.verdicts]
+    worse, undecided = states.count("worse"), states.count("undecided")
+    if worse:
+        outcome = f"FAILED ({worse} of {len(states)} gates worse)"
+    elif undecided:
+        passes = ", which passes here" if check.undecided == "pass" else ""
+        outcome = f"UNDECIDED ({undecided} of {len(states)} gates{passes})"
+    else:
+        outcome = "passed"
     return f"{check.candidate}{against}: {outcome}"
 
 
@@ -105,21 +141,21 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         figure(found.value, found.unit),
         figure(found.base, found.unit),
         signed(difference.value, found.unit),
-        _interval(verdict),
-        p_text(verdict.p_value),
+        _limits(verdict),
+        p_text(_claimed(verdict)),
         figure(verdict.gate.tolerance, found.unit),
         _STATES[verdict.state],
     )
 
 
 def junit(check: Check) -> str:
-    """JUnit XML: one test case per gate, failed where the run is worse."""
-    failed = sum(not verdict.passed for verdict in check.verdicts)
+    """JUnit XML: one test case per gate, failed where the run is worse, or undecided and that fails."""
+    failed = [verdict for verdict in check.verdicts if _fails(verdict, check)]
     suite = ElementTree.Element(
         "testsuite",
         name="reghar check",
         tests=str(len(check.verdicts)),
-        failures=str(failed),
+        failures=str(len(failed)),
         errors="0",
         skipped="0",
     )
@@ -133,8 +169,12 @@ def junit(check: Check) -> str:
             classname=f"reghar.check.{printable(where)}",
             name=f"{verdict.gate.measure}{limit}",
         )
-        if not verdict.passed:
-            ElementTree.SubElement(case, "failure", message=text, type="worse").text = text
+        if _fails(verdict, check):
+            ElementTree.SubElement(case, "failure", message=text, type=verdict.state).text = text
         ElementTree.SubElement(case, "system-out").text = text
     ElementTree.indent(suite)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suite, encoding="unicode") + "\n"
+
+
+def _fails(verdict: Verdict, check: Check) -> bool:
+    return exit_code([verdict], check.undecided) != 0

@@ -17,7 +17,7 @@ from reghar.measures.catalogue import Measure
 from reghar.measures.control_methods import own_control
 from reghar.measures.task import TaskMeasures
 from reghar.protocol import Protocol
-from reghar.report.schema import MeasureRecord, MethodRecord, Report
+from reghar.report.schema import MethodRecord, Report
 from reghar.report.text import model_name
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
@@ -69,13 +69,15 @@ class Sampled:
             seed=self.bootstrap.seed,
             replicates=self.bootstrap.replicates,
         )
-        replicates = {name: draws for name, draws in task.replicates.items() if name != "control"}
+        estimates = {name: one for name, one in task.estimates.items() if name != "control"}
+        # A method's settings are other traces than the plain ones: no problem alone has a Control.
+        of_problem = {**task.of_problem, "control": np.full(len(task.problems), np.nan)}
         if own is None:
-            return replace(task, measures=others, replicates=replicates)
-        measure, draws = own
-        if draws is not None:
-            replicates["control"] = draws
-        return replace(task, measures=(*others, measure), replicates=replicates)
+            return replace(task, measures=others, estimates=estimates, of_problem=of_problem)
+        measure, estimate = own
+        if estimate is not None:
+            estimates["control"] = estimate
+        return replace(task, measures=(*others, measure), estimates=estimates, of_problem=of_problem)
 
     def figure(self, gate: Gate) -> Measure | None:
         """What the gate is on, with the interval of its own; None where there is no such figure."""
@@ -123,12 +125,11 @@ class Reported:
         return tuple(zip(curve.budgets, curve.accuracy, strict=True))
 
     def _measure(self, name: str, task: str | None) -> Measure | None:
-        record = (
+        return (
             self.report.overall(name)
             if task is None
             else self.report.tasks[self._tasks(task)[0]].measure(name)
         )
-        return None if record is None else _from_record(record)
 
     def _own_methods(self, task: str) -> list[MethodRecord]:
         return [method for method in self.report.tasks[task].control if method.method != "force"]
@@ -138,7 +139,7 @@ class Reported:
         for method in self._own_methods(task):
             record = method.measure("control")
             if record is not None and record.value is not None:
-                return _from_record(record)
+                return record
         raise InputError(f"there is no control in the report of {self.label}: no setting has a bound")
 
     def _tasks(self, task: str | None) -> list[str]:
@@ -164,17 +165,6 @@ class Reported:
 
 
 Source = Sampled | Reported
-
-
-def _from_record(record: MeasureRecord) -> Measure:
-    return Measure(
-        name=record.name,
-        value=record.value,
-        unit=record.unit,
-        higher_is_better=record.higher_is_better,
-        low=record.low,
-        high=record.high,
-    )
 
 
 def _mean(measures: Sequence[Measure]) -> Measure:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from reghar.compare.sides import Side, only_problems
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, choose_frontier
-from reghar.measures.bootstrap import REPLICATES, Difference
+from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind, Measure
-from reghar.measures.task import TaskMeasures, average_measures, difference, task_measures
+from reghar.measures.estimate import Difference
+from reghar.measures.paired import difference
+from reghar.measures.task import TaskMeasures, average_measures, task_measures
 from reghar.store.outcomes import TaskOutcomes
 
 
@@ -47,6 +49,13 @@ class MeasuredSide:
                 f"no task {task!r} in the runs; they have {', '.join(t.task for t in self.tasks)}"
             )
         return chosen
+
+    def units(self, task: str | None, drawn: IntervalKind) -> int:
+        """What is drawn from: problems of all these tasks, or the fewest samples per problem."""
+        curves = [one.curve for one in self.of(task)]
+        if drawn == "problems":
+            return sum(curve.problems for curve in curves)
+        return min(curve.samples for curve in curves)
 
 
 def measure_side(
@@ -102,7 +111,7 @@ def paired(name: str, candidate: MeasuredSide, baseline: MeasuredSide, task: str
     ours, theirs = candidate.of(task), baseline.of(task)
     if name == "reg" and same_grid(ours, theirs):
         found = difference("area", theirs, ours)
-    elif all(_has(one, name) for one in (*ours, *theirs)):
+    elif all(one.has(name) for one in (*ours, *theirs)):
         found = difference(name, ours, theirs)
     else:
         found = None
@@ -115,7 +124,3 @@ def same_grid(ours: Sequence[TaskMeasures], theirs: Sequence[TaskMeasures]) -> b
         one.curve.budgets.size > 1 and one.curve.budgets.tolist() == other.curve.budgets.tolist()
         for one, other in zip(ours, theirs, strict=True)
     )
-
-
-def _has(task: TaskMeasures, name: str) -> bool:
-    return any(measure.name == name for measure in task.measures)

@@ -1,4 +1,11 @@
-"""Gates to verdicts: worse is a difference beyond noise and beyond the tolerance."""
+"""Gates to verdicts: worse, not worse, or undecided.
+
+A gate asks whether the candidate is worse by more than a tolerance. *Worse*: the whole interval of the
+difference lies beyond it; *not worse*: the whole interval lies on its near side; *undecided*: it
+straddles it, and more problems or samples would tell. Limits are one-sided at 95%, corrected for the
+number of gates (Holm). Worse also asks that the difference from 0 is established (two-sided, 5%), so
+that a run that is the same is called worse in at most 2.5%.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import ndtr
+from scipy.special import stdtrit
 
 from reghar.compare.evidence import Sampled, Source
 from reghar.compare.gates import Gate
 from reghar.compare.measured import paired
+from reghar.compare.unpaired import independent_difference
 from reghar.errors import InputError
-from reghar.measures.bootstrap import Difference, detectable_difference, holm
-from reghar.measures.catalogue import Measure
+from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.estimate import FEW, Difference, detectable_difference, holm, shifted
+from reghar.measures.task import estimate_of
 
 LEVEL = 0.05
-"""Two-sided. All gates of a check together call a run worse by noise alone in at most half of this share."""
-_QUANTILE = 1.959963984540054
-"""Standard errors in half of a 95% interval."""
+"""Size of each of the two one-sided tests."""
 
 Test = Literal["paired", "unpaired", "limit"]
-State = Literal["worse", "tolerated", "same", "better"]
+State = Literal["worse", "not worse", "undecided"]
+Undecided = Literal["pass", "fail"]
+
+CODES: dict[State, int] = {"worse": 1, "undecided": 4, "not worse": 0}
+"""Exit codes; of several gates the first state in this order that one of them has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +42,7 @@ class Evidence:
 
     gate: Gate
     test: Test
-    """Paired by problem; from two intervals; or from one interval against the limit."""
+    """Paired by problem; from two intervals; or from one figure against the limit."""
     value: float | None
     """The candidate's figure; None for REG without a frontier, of which only the difference is known."""
     base: float | None
@@ -41,64 +52,126 @@ class Evidence:
     """+1 where a higher figure is worse, -1 where a lower one is."""
     difference: Difference
     """Candidate minus baseline or limit."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """One gate, judged."""
-
-    evidence: Evidence
-    p_value: float
-    """Two-sided, corrected for the number of gates (Holm)."""
-    gates: int
-    """How many were judged together."""
-
-    @property
-    def gate(self) -> Gate:
-        """What was judged."""
-        return self.evidence.gate
+    drawn: IntervalKind | None
+    """What was drawn; None where only reports are known that do not say."""
+    units: int | None
+    """Problems in all, or samples per problem, that were drawn from; None where that is not known."""
 
     @property
     def worsening(self) -> float:
         """The difference, positive where the candidate is worse, in the measure's unit."""
-        return self.evidence.harm * self.evidence.difference.value
+        return self.harm * self.difference.value
+
+    def p_beyond(self, tolerance: float) -> float:
+        """One-sided: how surprising so bad a run is if it is worse by at most the tolerance."""
+        noise = self.difference.noise
+        return noise.p_at_most(tolerance) if self.harm > 0 else noise.p_at_least(-tolerance)
+
+    def p_within(self, tolerance: float) -> float:
+        """One-sided: how surprising so good a run is if it is worse by at least the tolerance."""
+        if self.difference.standard_error == 0 and self.worsening <= tolerance:
+            return 0.0  # the same run, trace by trace
+        noise = self.difference.noise
+        return noise.p_at_least(tolerance) if self.harm > 0 else noise.p_at_most(-tolerance)
+
+    @property
+    def p_worse(self) -> float:
+        """Of both things that worse asks for; at tolerance 0 the two-sided p-value."""
+        return max(self.p_beyond(self.gate.tolerance), min(1.0, 2 * self.p_beyond(0.0)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One gate with its verdict."""
+
+    evidence: Evidence
+    p_worse: float
+    """Of being worse by more than the tolerance only by chance; corrected for the number of gates."""
+    p_not_worse: float
+    """Of being within the tolerance only by chance; corrected for the number of gates."""
+    gates: int
+    """How many were tested together."""
+
+    @property
+    def gate(self) -> Gate:
+        """What was asked."""
+        return self.evidence.gate
+
+    @property
+    def worsening(self) -> float:
+        """See `Evidence.worsening`."""
+        return self.evidence.worsening
 
     @property
     def state(self) -> State:
-        """`tolerated` is worse beyond noise, but within the tolerance."""
-        if self.p_value >= LEVEL or self.worsening == 0:
-            return "same"
-        if self.worsening < 0:
-            return "better"
-        return "worse" if self.worsening > self.gate.tolerance else "tolerated"
+        """What is established."""
+        if self.p_worse <= LEVEL and self.worsening > self.gate.tolerance:
+            return "worse"
+        if self.p_not_worse <= LEVEL and self.worsening <= self.gate.tolerance:
+            return "not worse"
+        return "undecided"
 
     @property
-    def passed(self) -> bool:
-        """False where the run is worse."""
-        return self.state != "worse"
+    def differs(self) -> bool:
+        """Whether a difference from 0 is established, two-sided at 5%, whatever is tolerated."""
+        return self.evidence.difference.p_value < LEVEL / self.gates
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Of the difference: one-sided at 95% each, not corrected."""
+        return self.evidence.difference.noise.interval(1 - 2 * LEVEL)
+
+    @property
+    def detectable(self) -> float:
+        """The smallest true difference found with 80% power, at the level that several gates leave."""
+        difference = self.evidence.difference
+        return detectable_difference(difference.standard_error, difference.df, tests=self.gates)
+
+    @property
+    def units_to_decide(self) -> int | None:
+        """Problems in all, or samples per problem, that would decide if the difference stayed as it is.
+
+        None where the number is not known, or no number would: the difference is the tolerance itself.
+        """
+        found, tolerance = self.evidence, self.gate.tolerance
+        error, df = found.difference.standard_error, found.difference.df
+        if found.units is None or not math.isfinite(error):
+            return None
+        level = LEVEL / self.gates
+        one_sided, two_sided = (float(-stdtrit(df, size)) for size in (level, level / 2))
+        distances = [(one_sided, abs(self.worsening - tolerance))]
+        if self.worsening > tolerance:
+            distances.append((two_sided, self.worsening))
+        if any(distance * 1000 <= error for _, distance in distances):
+            return None
+        growth = max((quantile * error / distance) ** 2 for quantile, distance in distances)
+        fewest = FEW if found.drawn == "problems" else 2
+        return max(fewest, found.units + 1, math.ceil(found.units * growth))
 
 
-def judge(gates: Sequence[Gate], candidate: Source, baseline: Source | None) -> list[Verdict]:
+def verdicts(gates: Sequence[Gate], candidate: Source, baseline: Source | None) -> list[Verdict]:
     """A verdict a gate, in order; `baseline` may be None where all gates have a limit.
 
     Raises InputError where a figure does not exist or has no interval: then nothing can be said.
     """
-    evidence = [gather(gate, candidate, baseline) for gate in gates]
-    return decide(evidence)
+    return decide([gather(gate, candidate, baseline) for gate in gates])
 
 
 def decide(evidence: Sequence[Evidence]) -> list[Verdict]:
-    """All gates judged together: their p-values are corrected by Holm's method (definitions: Statistics)."""
-    adjusted = holm([one.difference.p_value for one in evidence])
+    """All gates tested together: their p-values are corrected by Holm's method, for each of both claims."""
+    worse = holm([one.p_worse for one in evidence])
+    within = holm([one.p_within(one.gate.tolerance) for one in evidence])
     return [
-        Verdict(evidence=one, p_value=p_value, gates=len(evidence))
-        for one, p_value in zip(evidence, adjusted, strict=True)
+        Verdict(evidence=one, p_worse=p_worse, p_not_worse=p_not_worse, gates=len(evidence))
+        for one, p_worse, p_not_worse in zip(evidence, worse, within, strict=True)
     ]
 
 
-def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """0 same or better, 1 worse."""
-    return 0 if all(verdict.passed for verdict in verdicts) else 1
+def exit_code(verdicts: Sequence[Verdict], undecided: Undecided = "fail") -> int:
+    """1 where a gate is worse, else 4 where one is undecided (0 if that may pass), else 0."""
+    states = {verdict.state for verdict in verdicts}
+    code = next((code for state, code in CODES.items() if state in states), 0)
+    return 0 if code == CODES["undecided"] and undecided == "pass" else code
 
 
 def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
@@ -113,17 +186,20 @@ def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
         ours = theirs = None
     elif ours is None or theirs is None:
         raise InputError(f"there is no {gate.name} in {candidate.label if ours is None else baseline.label}")
+    drawn: IntervalKind | None = None
+    units = None
     if isinstance(candidate, Sampled) and isinstance(baseline, Sampled):
         test: Test = "paired"
-        difference = paired(
-            gate.reported, candidate.measured(gate.budget), baseline.measured(gate.budget), gate.task
-        )
+        sides = candidate.measured(gate.budget), baseline.measured(gate.budget)
+        difference = paired(gate.reported, *sides, gate.task)
+        drawn = candidate.bootstrap.interval
+        units = min(side.units(gate.task, drawn) for side in sides)
     else:
         test = "unpaired"
         difference = _unpaired(gate, candidate, baseline)
     if difference is None:
         raise InputError(
-            f"{gate.name} cannot be judged: without at least 2 problems (2 samples for --interval samples) "
+            f"{gate.name} cannot be tested: without at least 2 problems (2 samples for --interval samples) "
             "there is no interval"
         )
     shown = ours or _figure_of_reg(gate)
@@ -135,6 +211,8 @@ def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
         unit=shown.unit,
         harm=-1.0 if shown.higher_is_better else 1.0,
         difference=difference,
+        drawn=drawn,
+        units=units,
     )
 
 
@@ -143,17 +221,29 @@ def _figure_of_reg(gate: Gate) -> Measure:
 
 
 def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
+    """From the same sampling error as the interval that the report shows."""
     figure = candidate.figure(gate)
     if figure is None or figure.value is None:
         raise InputError(
             f"there is no REG {gate.place} for {candidate.label}: name a frontier with --frontier"
         )
-    fixed = Measure(
-        name=figure.name, value=limit, unit=figure.unit, higher_is_better=False, low=limit, high=limit
-    )
-    difference = independent_difference(figure, fixed)
+    units = None
+    difference: Difference | None
+    if isinstance(candidate, Sampled):
+        side = candidate.measured()
+        estimate = estimate_of(gate.reported, side.of(gate.task))
+        difference = None if estimate is None else Difference.of(shifted(estimate, -limit))
+        units = None if figure.drawn is None else side.units(gate.task, figure.drawn)
+    else:
+        fixed = Measure(
+            name=figure.name, value=limit, unit=figure.unit, higher_is_better=False, low=limit, high=limit
+        )
+        difference = independent_difference(figure, fixed)
     if difference is None:
-        raise InputError(f"REG {gate.place} cannot be judged: without at least 2 problems it has no interval")
+        raise InputError(
+            f"REG {gate.place} cannot be tested: it has no interval; it needs at least 2 problems, and 2 "
+            "samples per problem where the frontier holds task means only"
+        )
     return Evidence(
         gate=gate,
         test="limit",
@@ -162,6 +252,8 @@ def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
         unit=figure.unit,
         harm=1.0,
         difference=difference,
+        drawn=figure.drawn,
+        units=units,
     )
 
 
@@ -172,30 +264,3 @@ def _unpaired(gate: Gate, candidate: Source, baseline: Source) -> Difference | N
     else:
         ours, theirs = baseline.area(gate), candidate.area(gate)
     return None if ours is None or theirs is None else independent_difference(ours, theirs)
-
-
-def independent_difference(one: Measure, other: Measure) -> Difference | None:
-    """one - other of independent figures from their 95% intervals alone; None without intervals.
-
-    The half-widths that face each other add up in squares (Zou and Donner, "Construction of confidence
-    limits about effect measures", Statistics in Medicine 27, 2008), so that skew is kept; the p-value
-    is the normal one whose interval would just touch 0.
-    """
-    if one.value is None or other.value is None:
-        return None
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return None
-    value = one.value - other.value
-    below = math.hypot(one.value - one.low, other.high - other.value)
-    above = math.hypot(one.high - one.value, other.value - other.low)
-    facing = below if value > 0 else above
-    distance = abs(value) / facing if facing > 0 else 0.0 if value == 0 else math.inf
-    error = (below + above) / 2 / _QUANTILE
-    return Difference(
-        value=value,
-        low=value - below,
-        high=value + above,
-        p_value=2 * float(ndtr(-_QUANTILE * distance)),
-        standard_error=error,
-        detectable=detectable_difference(error),
-    )

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,9 +21,18 @@ from reghar.errors import InputError
 from reghar.paths import data_dir
 from reghar.protocol import Protocol
 
-SCHEMA: Literal["reghar.frontier/1"] = "reghar.frontier/1"
+SCHEMA: Literal["reghar.frontier/2"] = "reghar.frontier/2"
+"""What is written; `SCHEMAS` are read."""
+SCHEMAS = ("reghar.frontier/1", SCHEMA)
+"""Version 1 holds task means only; version 2 may hold what every problem contributed."""
+
+_ROUNDING = 1e-9
+"""A file's decimals may round the last digits of a mean."""
 
 Count = Annotated[int, Field(ge=1)]
+
+
+_Row = Annotated[tuple[float, ...], Field(strict=False)]
 
 
 class _FrontierRecord(BaseModel):
@@ -49,6 +59,10 @@ class TaskFrontier(_FrontierRecord):
     high: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     cross_fitted: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     """The maximum without its upward bias: winner chosen on one half of the problems, read on the other."""
+    problem_ids: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    """P ids; None where only task means are known."""
+    problem_accuracy: Annotated[tuple[_Row, ...], Field(strict=False)] | None = None
+    """A row of B a problem: the mean over samples, at each budget, of the run that won there."""
 
     @field_validator("accuracy", "low", "high", "cross_fitted")
     @classmethod
@@ -73,6 +87,24 @@ class TaskFrontier(_FrontierRecord):
                 raise ValueError(f"budgets are not strictly increasing: {after} follows {before}")
         return self
 
+    @model_validator(mode="after")
+    def _by_problem(self) -> Self:
+        ids, rows = self.problem_ids, self.problem_accuracy
+        if ids is None and rows is None:
+            return self
+        if ids is None or rows is None:
+            raise ValueError("problem_ids and problem_accuracy belong together: one of them is missing")
+        if len(set(ids)) != self.problems or len(ids) != self.problems or len(rows) != self.problems:
+            raise ValueError(f"{len(set(ids))} ids and {len(rows)} curves for {self.problems} problems")
+        for problem, row in zip(ids, rows, strict=True):
+            if len(row) != len(self.budgets):
+                raise ValueError(f"unequal lengths: {len(self.budgets)} budgets, {len(row)} of {problem}")
+            self._fractions(row)
+        for budget, mean, column in zip(self.budgets, self.accuracy, zip(*rows, strict=True), strict=True):
+            if abs(math.fsum(column) / len(column) - mean) > _ROUNDING:
+                raise ValueError(f"accuracy {mean} at budget {budget} is not the mean of its problems")
+        return self
+
 
 class FrontierProtocol(_FrontierRecord):
     """The protocol that all runs behind a frontier share."""
@@ -93,7 +125,7 @@ class Source(_FrontierRecord):
 class Frontier(_FrontierRecord):
     """The frontier file of one base model."""
 
-    schema_: Literal["reghar.frontier/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["reghar.frontier/1", "reghar.frontier/2"] = Field(default=SCHEMA, alias="schema")
     base_model: str = Field(min_length=1)
     protocol: Literal["unverified"] | FrontierProtocol
     """`unverified` where the authors did not publish all of it: runs may be compared, with a note."""
@@ -114,27 +146,39 @@ class Frontier(_FrontierRecord):
         return self.tasks[name]
 
     def to_json(self) -> str:
-        """The text of the file: one task's series a line."""
+        """The text of the file: a line a series of a task, and a line a problem."""
         content = self.model_dump(by_alias=True, exclude_none=True)
         tasks = content.pop("tasks")
         head = json.dumps(content, indent=1, ensure_ascii=False)[:-2]
         blocks = [
             f"  {json.dumps(task)}: {{\n"
-            + ",\n".join(f"   {json.dumps(key)}: {json.dumps(value)}" for key, value in series.items())
+            + ",\n".join(f"   {json.dumps(key)}: {_series(key, value)}" for key, value in series.items())
             + "\n  }"
             for task, series in tasks.items()
         ]
         return head + ',\n "tasks": {\n' + ",\n".join(blocks) + "\n }\n}\n"
 
 
+def _series(key: str, value: Any) -> str:
+    if key != "problem_accuracy":
+        return json.dumps(value)
+    return "[\n" + ",\n".join(f"    {json.dumps(row)}" for row in value) + "\n   ]"
+
+
 def points_sha256(tasks: Mapping[str, TaskFrontier]) -> str:
-    """SHA-256 over lines `task,budget,accuracy`, tasks in alphabetical order, floats as Python's repr."""
-    lines = (
-        f"{task},{budget},{float(accuracy)!r}\n"
-        for task, points in sorted(tasks.items())
-        for budget, accuracy in zip(points.budgets, points.accuracy, strict=True)
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    """SHA-256 over lines `task,budget,accuracy`, tasks in alphabetical order, floats as Python's repr.
+
+    Where problems are known, a line `task,problem,accuracy,accuracy,...` a problem follows its task's.
+    """
+    return hashlib.sha256("".join(_lines(tasks)).encode()).hexdigest()
+
+
+def _lines(tasks: Mapping[str, TaskFrontier]) -> Iterator[str]:
+    for task, points in sorted(tasks.items()):
+        for budget, accuracy in zip(points.budgets, points.accuracy, strict=True):
+            yield f"{task},{budget},{float(accuracy)!r}\n"
+        for problem, row in zip(points.problem_ids or (), points.problem_accuracy or (), strict=True):
+            yield f"{task},{problem},{','.join(repr(float(accuracy)) for accuracy in row)}\n"
 
 
 def parse_frontier(text: str, *, origin: str) -> Frontier:
@@ -144,8 +188,9 @@ def parse_frontier(text: str, *, origin: str) -> Frontier:
     except (ValueError, RecursionError) as error:
         raise InputError(f"frontier {origin} is not JSON: {error}") from error
     found = content.get("schema") if isinstance(content, dict) else None
-    if found != SCHEMA:
-        raise InputError(f"frontier {origin} has the unknown schema {found!r}: this version reads {SCHEMA!r}")
+    if found not in SCHEMAS:
+        known = " and ".join(map(repr, SCHEMAS))
+        raise InputError(f"frontier {origin} has the unknown schema {found!r}: this version reads {known}")
     try:
         frontier = Frontier.model_validate(content)
     except ValidationError as error:

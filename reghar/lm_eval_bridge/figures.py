@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.frontiers.frontier import TaskFrontier
-from reghar.measures.catalogue import MEASURES, IntervalKind
-from reghar.measures.curves import problem_means
-from reghar.measures.estimates import Columns, Reference, figures_of
+from reghar.measures.catalogue import MEASURES, IntervalKind, settled
 from reghar.measures.task import TaskMeasures, task_measures
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
@@ -78,7 +76,7 @@ def _task_figures(
     accuracy = np.clip(measures.curve.accuracy, 0.0, 1.0)
     errors = _accuracy_errors(outcomes.correct, interval)
     total = {
-        name: Figure(value=float(value), standard_error=error, higher_is_better=True)
+        name: Figure(value=settled(float(value)), standard_error=error, higher_is_better=True)
         for name, value, error in zip(names, accuracy, errors, strict=True)
     }
     total |= {
@@ -91,21 +89,17 @@ def _task_figures(
         if one.name in SHOWN
     }
     return TaskFigures(
-        task=outcomes.task, total=total, of_problem=_problem_figures(outcomes, measures, frontier, names)
+        task=outcomes.task, total=total, of_problem=_problem_figures(outcomes, measures, names)
     )
 
 
 def _problem_figures(
-    outcomes: TaskOutcomes, measures: TaskMeasures, frontier: TaskFrontier | None, names: Sequence[str]
+    outcomes: TaskOutcomes, measures: TaskMeasures, names: Sequence[str]
 ) -> tuple[dict[str, float | None], ...]:
     """Each problem's own curve and measures; REG is their mean, Control and Scaling are not."""
-    columns = Columns.of(outcomes)
-    stored = np.ones(outcomes.full.shape, dtype=np.bool_)
-    means = problem_means(columns.statistics(outcomes), stored)
-    reference = None if frontier is None else Reference.of(measures.curve, frontier)
-    figures = figures_of(columns, means, reference)
-    shown = {one.name: figures[one.name] for one in measures.measures if one.name in SHOWN}
-    by_name = dict(zip(names, means[:, columns.curve].T, strict=True)) | shown
+    means = outcomes.correct.mean(axis=1)
+    shown = {one.name: measures.of_problem[one.name] for one in measures.measures if one.name in SHOWN}
+    by_name = dict(zip(names, means.T, strict=True)) | shown
     return tuple(
         {name: _finite(float(values[place])) for name, values in by_name.items()}
         for place in range(len(outcomes.problems))
@@ -117,13 +111,10 @@ def _standard_error(measures: TaskMeasures, name: str) -> float | None:
 
     Replicates in which the measure does not exist are left out; one that is infinite leaves no error.
     """
-    replicates = measures.replicates.get(name)
-    if replicates is None or measures.expansion is None:
+    estimate = measures.estimates.get(name)
+    if estimate is None or not np.isfinite(estimate.standard_error):
         return None
-    known = replicates[~np.isnan(replicates)]
-    if not known.size or not np.isfinite(known).all():
-        return None
-    return float(np.std(known)) * measures.expansion.factor
+    return estimate.standard_error
 
 
 def _accuracy_errors(correct: Array, interval: IntervalKind) -> list[float | None]:

@@ -10,19 +10,20 @@ import numpy as np
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier
 from reghar.measures import reg
+from reghar.measures.catalogue import settled
 from reghar.measures.csv_input import Points
 
 SCHEMA = "reghar.reg/1"
 _FIGURES = ("reg", "reg_up_to_1024", "reg_positive", "reg_negative", "area")
 
 
-def gaps(curves: Mapping[str, Points], frontier: Frontier) -> dict[str, Any]:
+def reg_of_curves(curves: Mapping[str, Points], frontier: Frontier) -> dict[str, Any]:
     """What `reghar reg --json` prints: `schema`, `frontier`, `tasks`, `average`, `notes`.
 
     `curves` maps task to budgets (B,) and accuracy (B,). Figures are in tokens. Raises InputError for
     a task that the frontier has not, fewer than two budgets, and budgets outside the frontier's.
     """
-    tasks = {task: _gap(task, points, frontier) for task, points in curves.items()}
+    tasks = {task: _reg_of_task(task, points, frontier) for task, points in curves.items()}
     return {
         "schema": SCHEMA,
         "frontier": frontier.name,
@@ -35,7 +36,7 @@ def gaps(curves: Mapping[str, Points], frontier: Frontier) -> dict[str, Any]:
     }
 
 
-def _gap(task: str, points: Points, frontier: Frontier) -> dict[str, Any]:
+def _reg_of_task(task: str, points: Points, frontier: Frontier) -> dict[str, Any]:
     budgets, accuracy = points
     best = frontier.task(task)
     try:
@@ -47,11 +48,8 @@ def _gap(task: str, points: Points, frontier: Frontier) -> dict[str, Any]:
         "budgets": budgets.tolist(),
         "accuracy": accuracy.tolist(),
         "frontier": reg.frontier_at(budgets, best.budgets, best.accuracy).tolist(),
-        "reg": result.total,
-        "reg_up_to_1024": result.up_to_1024,
-        "reg_positive": result.positive,
-        "reg_negative": result.negative,
-        "area": float(reg.area(budgets, accuracy)),
+        **{name: None if value is None else settled(value) for name, value in result.figures().items()},
+        "area": settled(float(reg.area(budgets, accuracy))),
         **{f"tokens_to_{level}": _reached(budgets, accuracy, top * level / 100) for level in reg.LEVELS},
         **{
             f"frontier_tokens_to_{level}": _reached(best.budgets, best.accuracy, top * level / 100)
@@ -63,12 +61,12 @@ def _gap(task: str, points: Points, frontier: Frontier) -> dict[str, Any]:
 
 def _reached(budgets: Any, accuracy: Any, level: float) -> float | None:
     tokens = float(reg.tokens_to_reach(budgets, accuracy, level))
-    return tokens if level > 0 and np.isfinite(tokens) else None
+    return settled(tokens) if level > 0 and np.isfinite(tokens) else None
 
 
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return float(np.mean(known)) if len(known) == len(values) else None
+    return settled(float(np.mean(known))) if len(known) == len(values) else None
 
 
 def _notes(curves: Mapping[str, Points], frontier: Frontier) -> list[str]:

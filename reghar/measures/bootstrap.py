@@ -1,8 +1,8 @@
-"""Seeded bootstrap over problems or samples, intervals, paired differences, Holm's correction.
+"""Seeded bootstrap over problems or over samples within them.
 
-Replicates come first, as arrays of shape (R, ...); intervals are percentiles of them. One draw of
-indices belongs to (seed, task, number of problems): two models on the same problems get the same
-draw, so that differences of their replicates are paired.
+Replicates come first, as arrays of shape (R, ...); `reghar.measures.estimate` makes intervals of them.
+One draw of indices belongs to (seed, task, number of problems): two models on the same problems get the
+same draw, so that differences of their replicates are paired.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 Array = NDArray[np.float64]
 
 REPLICATES = 10_000
-COVERAGE = 0.95
-_POWER_FACTOR = 2.80
-"""1.96 + 0.84: standard errors that a two-sided 5% test detects with 80% power."""
 _CHUNK_CELLS = 4_000_000
 """Weights held at a time: 32 MB, whatever the number of problems and replicates."""
 
@@ -40,15 +37,13 @@ class Expansion:
     df: float
     """Degrees of freedom of Student's t, above 0."""
 
-    def tail(self, p_value: float) -> float:
-        """The percentile level on each side whose interval has size `p_value` of two-sided error."""
-        return float(ndtr(self.factor * stdtrit(self.df, p_value / 2)))
+    def tail(self, one_sided: float) -> float:
+        """The percentile level beyond which an end of one-sided error `one_sided` (0..0.5) stands."""
+        return float(ndtr(self.factor * stdtrit(self.df, one_sided)))
 
-    def p_value(self, tail: float) -> float:
-        """The two-sided p-value of replicates of which the share `tail` lies beyond zero; inverts `tail`."""
-        if tail >= 0.5:
-            return 1.0
-        return float(2 * stdtr(self.df, ndtri(tail) / self.factor))
+    def one_sided(self, tail: float) -> float:
+        """The one-sided p-value where the share `tail` of the replicates lies beyond; inverts `tail`."""
+        return float(stdtr(self.df, ndtri(tail) / self.factor))
 
 
 def problem_expansion(problems: int) -> Expansion:
@@ -81,6 +76,15 @@ def _generator(seed: int, task: str, *sizes: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, name, *sizes]))
 
 
+def standard_normals(*, seed: int, task: str, replicates: int = REPLICATES) -> Array:
+    """Shape (R,): one standard error's worth of an error that is not drawn from the run itself."""
+    name = int.from_bytes(hashlib.sha256(f"{task}\0normal".encode()).digest()[:8], "big")
+    ranks = np.random.default_rng(np.random.SeedSequence([seed, name])).permutation(replicates)
+    # Every quantile once, in a drawn order: its mean is 0 and its spread that of the normal law.
+    normals: Array = ndtri((ranks + 0.5) / replicates)
+    return normals
+
+
 def _draw_counts(generator: np.random.Generator, rows: int, units: int) -> Array:
     """Shape (rows, units): how often each unit is drawn when `units` are drawn with replacement."""
     drawn = generator.integers(0, units, size=(rows, units))
@@ -93,17 +97,24 @@ def _chunks(replicates: int, cells: int) -> Iterator[slice]:
     return (slice(start, min(start + step, replicates)) for start in range(0, replicates, step))
 
 
-def bootstrap_problems(means: Array, *, seed: int, task: str, replicates: int = REPLICATES) -> Array:
+def bootstrap_problems(
+    values: Array, *, seed: int, task: str, replicates: int = REPLICATES, sizes: Array | None = None
+) -> Array:
     """Means over problems drawn with replacement, each with all its samples and budgets.
 
-    `means` has shape (P, K): K statistics per problem, each already a mean over its samples.
-    Returns shape (R, K). The draw depends on (seed, task, P) alone.
+    `values` has shape (P, K): K statistics per problem, a mean over its samples, or the sum over
+    `sizes` (P,) of them. Sums of whole numbers give the same bits in any order, on any machine.
+    Problems that belong together (a cluster) may be given as one row with their common size. Returns
+    shape (R, K). The draw depends on (seed, task, P) alone.
     """
-    problems, statistics = means.shape
+    problems, statistics = values.shape
+    if sizes is None:
+        sizes = np.ones(problems)
     generator = _generator(seed, task, problems)
     result = np.empty((replicates, statistics))
     for rows in _chunks(replicates, problems):
-        result[rows] = _draw_counts(generator, rows.stop - rows.start, problems) @ means / problems
+        drawn = _draw_counts(generator, rows.stop - rows.start, problems)
+        result[rows] = (drawn @ values) / (drawn @ sizes)[:, None]
     return result
 
 
@@ -126,62 +137,3 @@ def bootstrap_samples(values: Array, *, seed: int, task: str, replicates: int = 
 def _draw_counts_within(generator: np.random.Generator, rows: int, problems: int, samples: int) -> Array:
     """Shape (rows, P n): each problem's samples drawn n times with replacement."""
     return _draw_counts(generator, rows * problems, samples).reshape(rows, problems * samples)
-
-
-def interval(replicates: Array, expansion: Expansion, coverage: float = COVERAGE) -> tuple[Array, Array]:
-    """Ends of the expanded percentile interval along the first axis: (R, ...) to (...), (...).
-
-    Order statistics are taken as they are, without interpolation, so that an infinite replicate
-    (a level that a curve never reaches) keeps its rank.
-    """
-    count = len(replicates)
-    rank = min(int(expansion.tail(1 - coverage) * count), (count - 1) // 2)
-    ranked = np.partition(replicates, (rank, count - 1 - rank), axis=0)
-    return ranked[rank], ranked[count - 1 - rank]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """A paired difference, candidate minus baseline, in the unit of what is compared."""
-
-    value: float
-    low: float
-    """Lower end of the 95% interval."""
-    high: float
-    p_value: float
-    """Two-sided, 0..1, from the same replicates as the interval: below 0.05 where that excludes 0."""
-    standard_error: float
-    detectable: float
-    """Smallest true difference found with 80% power at 5%: 2.80 standard errors (definitions: Statistics)."""
-
-
-def paired_difference(value: float, replicates: Array, expansion: Expansion) -> Difference:
-    """The difference `value` with its interval and p-value from paired replicates of it, shape (R,)."""
-    count = len(replicates)
-    low, high = interval(replicates, expansion)
-    beyond = 1 + min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
-    error = float(np.std(replicates)) * expansion.factor
-    return Difference(
-        value=value,
-        low=float(low),
-        high=float(high),
-        p_value=expansion.p_value(beyond / (count + 1)),
-        standard_error=error,
-        detectable=detectable_difference(error),
-    )
-
-
-def detectable_difference(standard_error: float) -> float:
-    """The smallest true difference that a two-sided 5% test finds with 80% power."""
-    return _POWER_FACTOR * standard_error
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down adjusted p-values, in the order given; each 0..1."""
-    count = len(p_values)
-    adjusted = [0.0] * count
-    worst = 0.0
-    for position, index in enumerate(sorted(range(count), key=p_values.__getitem__)):
-        worst = max(worst, min(1.0, (count - position) * p_values[index]))
-        adjusted[index] = worst
-    return adjusted

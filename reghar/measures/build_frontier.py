@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier, FrontierProtocol, Source, TaskFrontier, points_sha256
 from reghar.measures import bootstrap
+from reghar.measures.catalogue import settled
 from reghar.measures.curves import curve_of, problem_means, stored_traces
+from reghar.measures.draws import Draws
 from reghar.protocol import Protocol
 from reghar.store.outcomes import TaskOutcomes
 
@@ -77,12 +79,18 @@ def _task_frontier(names: Sequence[str], runs: Sequence[TaskOutcomes], seed: int
     best = accuracy.argmax(axis=0)
     columns = np.arange(best.size)
     problems = curves[0].problems
+    winners = means[best, :, columns].T
     low = high = None
     if problems > 1:
         # The winner's own interval; the maximum's would carry the bias of the maximum.
-        winners = means[best, :, columns].T
-        draws = bootstrap.bootstrap_problems(winners, seed=seed, task=runs[0].task)
-        low, high = bootstrap.interval(draws, bootstrap.problem_expansion(problems))
+        draws = Draws(
+            means=bootstrap.bootstrap_problems(winners, seed=seed, task=runs[0].task),
+            frontier=None,
+            expansion=bootstrap.problem_expansion(problems),
+            problems=problems,
+            drawn="problems",
+        )
+        low, high = draws.bands(accuracy[best, columns], slice(None))
     return TaskFrontier(
         budgets=tuple(runs[0].budgets.tolist()),
         accuracy=_fractions(accuracy[best, columns]),
@@ -92,6 +100,8 @@ def _task_frontier(names: Sequence[str], runs: Sequence[TaskOutcomes], seed: int
         low=None if low is None else _fractions(low),
         high=None if high is None else _fractions(high),
         cross_fitted=_fractions(cross_fitted(means, seed=seed)) if problems > 1 else None,
+        problem_ids=runs[0].problems,
+        problem_accuracy=tuple(_fractions(row) for row in winners),
     )
 
 
@@ -115,5 +125,5 @@ def cross_fitted(means: Array, *, seed: int = 0, splits: int = _SPLITS) -> Array
 
 
 def _fractions(values: Array) -> tuple[float, ...]:
-    """Sums of floats may pass 1 by a rounding error."""
-    return tuple(np.clip(values, 0.0, 1.0).tolist())
+    """Sums of floats may pass 1 by a rounding error; the digits beyond 12 are such errors as well."""
+    return tuple(settled(value) for value in np.clip(values, 0.0, 1.0).tolist())

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from math import isfinite
+from typing import Any, ClassVar, Literal
 
-from reghar.measures.reg import LEVELS
+from reghar.measures.reg import LEVELS, RESOLUTION
 
 IntervalKind = Literal["problems", "samples"]
+"""What is drawn with replacement: whole problems, or samples within fixed problems; see `QUESTIONS`."""
+
+QUESTIONS: Mapping[IntervalKind, str] = {
+    "problems": "about problems like these (whole problems drawn)",
+    "samples": "about this benchmark and other draws of the model (samples drawn)",
+}
+"""What an interval answers, in the words of reports."""
 
 MEASURES: Mapping[str, tuple[str, bool | None]] = {
     "reg": ("tokens", False),
+    "reg_cross_fitted": ("tokens", False),
     "reg_up_to_1024": ("tokens", False),
     "reg_positive": ("tokens", False),
     "reg_negative": ("tokens", False),
@@ -38,17 +47,65 @@ MEASURES: Mapping[str, tuple[str, bool | None]] = {
 """Every measure: its name, unit, and whether higher is better. Docs: `docs/report.md`."""
 
 
+def settled(value: float) -> float:
+    """The figure as it is written: 12 significant digits, and 0 where it is below `RESOLUTION`.
+
+    Machines differ in the last bits of a logarithm or a long sum; a figure must not.
+    """
+    if not isfinite(value):
+        return value
+    return 0.0 if abs(value) < RESOLUTION else float(f"{value:.12g}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measure:
     """One named figure with its interval."""
 
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
+
     name: str
     """Stable name, one of `MEASURES`."""
     value: float | None
-    """None where the figure does not exist; the notes say why."""
+    """In `unit`; None where the measure does not exist, such as the budget for an accuracy never reached."""
     unit: str
     higher_is_better: bool | None
     """None where neither direction is better."""
     low: float | None
     """Lower end of the 95% interval; None where there is no interval (or it is open on this side)."""
     high: float | None
+    """Upper end of the 95% interval."""
+    drawn: IntervalKind | None = None
+    """What was drawn for the interval, and so which question it answers; None where there is none, and in
+    reports written before it was there."""
+
+    def __post_init__(self) -> None:
+        """Figures are settled once, when they become measures."""
+        for name in ("value", "low", "high"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, settled(value))
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        value: float,
+        ends: tuple[float, float] | None = None,
+        drawn: IntervalKind | None = None,
+    ) -> Measure:
+        """The measure called `name`: a value that is not finite is none, such an end is open."""
+        unit, higher_is_better = MEASURES[name]
+        low, high = (None, None) if ends is None else (_finite(end) for end in ends)
+        return cls(
+            name=name,
+            value=_finite(value),
+            unit=unit,
+            higher_is_better=higher_is_better,
+            low=low,
+            high=high,
+            drawn=None if ends is None else drawn,
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if isfinite(value) else None

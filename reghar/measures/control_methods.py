@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.measures import bootstrap, s1
-from reghar.measures.bootstrap import Expansion
-from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
-from reghar.measures.curves import problem_means, stored_traces
+from reghar.measures import s1
+from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.curves import mean_over_problems, stored_traces
+from reghar.measures.draws import drawn_means
+from reghar.measures.estimate import Estimate
 from reghar.measures.reg import ROUNDING
 from reghar.protocol import Setting
 from reghar.store import StoredRun
@@ -87,15 +88,13 @@ class Method:
             return np.where(fewer, used < plain, used > plain).astype(np.float64)
         low, high = np.array([bounds(one) for one in self.settings]).T
         # A mean of tokens that all reach the limit may pass it by a rounding error.
-        inside = s1.within(used, low * (1 - ROUNDING), high * (1 + ROUNDING))
-        return np.where(np.isnan(low) & np.isnan(high), np.nan, inside.astype(np.float64))
+        return s1.obeyed(used, low * (1 - ROUNDING), high * (1 + ROUNDING))
 
-    def control(self, means: Array) -> Array:
-        """Control in percent, (..., 2A + 1) to (...); NaN where no setting asks for anything."""
-        obeyed = self.obeyed(means)
-        asked = ~np.isnan(obeyed)
-        share = np.where(asked, obeyed, 0.0).sum(axis=-1) / np.maximum(asked.sum(axis=-1), 1)
-        return np.where(asked.any(axis=-1), 100 * share, np.nan)
+    def figures(self, means: Array) -> dict[str, Array]:
+        """s1's measures, (..., 2A + 1) to (...) each; NaN where there is none."""
+        count = len(self.settings)
+        percent = 100 * means[..., count : 2 * count]
+        return s1.figures(means[..., :count], percent, self.obeyed(means))
 
 
 def evaluated_methods(run: StoredRun, task: str) -> Iterator[Method]:
@@ -197,57 +196,42 @@ def bounds(one: Evaluation) -> tuple[float, float]:
 
 def own_control(
     runs: Sequence[StoredRun], task: str, *, interval: IntervalKind, seed: int, replicates: int
-) -> tuple[Measure, Array | None] | None:
-    """Control of the method that the runs asked for, all their samples together, and its replicates (R,).
+) -> tuple[Measure, Estimate | None] | None:
+    """Control of the method that the runs asked for, all their samples together, with its sampling error.
 
-    None for `force`, whose Control is 100% by construction, and where no setting has a bound.
+    None for `force`, whose Control is 100% by construction (s1 section 3.2), and where no setting has a
+    bound.
     """
     for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
         method = pooled(methods)
-        values = method.values()
-        means = problem_means(values, method.stored)
-        value = float(method.control(means.mean(axis=0)))
-        if method.name == "force" or np.isnan(value):
+        if method.name == "force":
             continue
-        drawn = Draw(task, interval, seed, replicates).of(values, method.stored)
-        unit, higher_is_better = MEASURES["control"]
-        draws = None if drawn is None else method.control(drawn[0])
-        low, high = (None, None) if drawn is None or draws is None else bootstrap.interval(draws, drawn[1])
-        measure = Measure(
-            name="control",
-            value=value,
-            unit=unit,
-            higher_is_better=higher_is_better,
-            low=None if low is None else float(low),
-            high=None if high is None else float(high),
+        measures, estimates = method_measures(
+            method, task=task, interval=interval, seed=seed, replicates=replicates
         )
-        return measure, draws
+        measure = next(one for one in measures if one.name == "control")
+        if measure.value is not None:
+            return measure, estimates.get("control")
     return None
 
 
-@dataclass(frozen=True)
-class Draw:
-    """How intervals are drawn."""
-
-    task: str
-    kind: IntervalKind
-    seed: int
-    replicates: int
-
-    def of(self, values: Array, stored: NDArray[np.bool_]) -> tuple[Array, Expansion] | None:
-        """Replicated means (R, K) of values (P, n, K); None where there can be no interval."""
-        if self.kind == "samples":
-            problems, samples = stored.shape
-            if samples < 2 or not stored.all():
-                return None
-            draws = bootstrap.bootstrap_samples(
-                values, seed=self.seed, task=self.task, replicates=self.replicates
-            )
-            return draws, bootstrap.sample_expansion(problems, samples)
-        means = problem_means(values, stored)
-        if len(means) < 2:
-            return None
-        draws = bootstrap.bootstrap_problems(
-            means, seed=self.seed, task=self.task, replicates=self.replicates
-        )
-        return draws, bootstrap.problem_expansion(len(means))
+def method_measures(
+    method: Method, *, task: str, interval: IntervalKind, seed: int, replicates: int
+) -> tuple[list[Measure], dict[str, Estimate]]:
+    """Control, Scaling in both forms and Performance of one method, with their sampling errors."""
+    values = method.values()
+    draws, _ = drawn_means(values, method.stored, interval, task=task, seed=seed, replicates=replicates)
+    point = method.figures(mean_over_problems(values, method.stored))
+    replicated = {} if draws is None else method.figures(draws.means)
+    estimates = {
+        name: draws.estimate(float(point[name]), drawn)
+        for name, drawn in replicated.items()
+        if draws is not None and np.isfinite(point[name]) and not np.isnan(drawn).all()
+    }
+    measures = [
+        Measure.of(name, float(value), estimates[name].interval(), estimates[name].drawn)
+        if name in estimates
+        else Measure.of(name, float(value))
+        for name, value in point.items()
+    ]
+    return measures, estimates

@@ -48,6 +48,18 @@ def problem_means(values: NDArray[np.float64], stored: NDArray[np.bool_]) -> NDA
     return means
 
 
+def mean_over_problems(values: NDArray[np.float64], stored: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean over problems of `problem_means`: (P, n, ...) to (...).
+
+    Where every sample is stored, the sum divided once: equal scores give equal bits in any order.
+    """
+    if stored.all():
+        total: NDArray[np.float64] = values.sum(axis=(0, 1)) / stored.size
+        return total
+    mean: NDArray[np.float64] = problem_means(values, stored).mean(axis=0)
+    return mean
+
+
 def curve_of(outcomes: TaskOutcomes, *, partial: bool = False) -> Curve:
     """J(L): mean over problems of the mean over samples of correct answers (definitions: The curve).
 
@@ -68,7 +80,7 @@ def curve_of(outcomes: TaskOutcomes, *, partial: bool = False) -> Curve:
     return Curve(
         task=outcomes.task,
         budgets=outcomes.budgets,
-        accuracy=problem_means(outcomes.correct, stored).mean(axis=0),
+        accuracy=mean_over_problems(outcomes.correct, stored),
         problems=int(counts.size),
         samples=int(counts.min()),
         complete=bool(stored.all()),

@@ -15,7 +15,7 @@ from reghar.frontiers.frontier import TaskFrontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures import reg, s1
 from reghar.measures.curves import Curve
-from reghar.measures.reg import LEVELS
+from reghar.measures.reference import Reference
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -105,31 +105,11 @@ class Columns:
         return notes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reference:
-    """The frontier as seen from a curve's grid."""
-
-    accuracy: Array
-    """Shape (B,), at the curve's budgets."""
-    top: float
-    """Its maximum up to the curve's last budget."""
-    budgets_to: dict[int, float]
-    """Level in percent of the top to the frontier's own first crossing, tokens."""
-
-    @classmethod
-    def of(cls, curve: Curve, frontier: TaskFrontier) -> Reference:
-        """Raises InputError where a budget lies outside the frontier\'s."""
-        accuracy = reg.frontier_at(curve.budgets, frontier.budgets, frontier.accuracy)
-        top = reg.frontier_top(frontier.budgets, frontier.accuracy, curve.budgets[-1])
-        crossings = {
-            level: float(reg.tokens_to_reach(frontier.budgets, frontier.accuracy, top * level / 100))
-            for level in LEVELS
-        }
-        return cls(accuracy=accuracy, top=top, budgets_to=crossings)
-
-
 def figures_of(columns: Columns, means: Array, reference: Reference | None) -> dict[str, Array]:
-    """Every measure from means over problems, (..., K) to (...) each; NaN or infinite where there is none."""
+    """Every measure that subtracts no frontier, from means over problems, (..., K) to (...) each.
+
+    NaN or infinite where there is none; `gap_figures` has those that do.
+    """
     curve = means[..., columns.curve]
     named = {name: means[..., columns.column(name)] for name in columns.NAMES}
     correct = named["accuracy_full"]
@@ -147,7 +127,7 @@ def figures_of(columns: Columns, means: Array, reference: Reference | None) -> d
     if columns.settings:
         figures |= _control_figures(columns, means)
     if reference is not None:
-        figures |= _gap_figures(columns, curve, reference)
+        figures |= _reach_figures(columns, curve, reference)
     return figures
 
 
@@ -159,17 +139,12 @@ def _control_figures(columns: Columns, means: Array) -> dict[str, Array]:
     used = means[..., columns.used]
     at = np.searchsorted(columns.budgets, columns.settings)
     percent = 100 * means[..., columns.curve][..., at]
-    slopes = s1.scaling(used, percent)
-    within = s1.within(used, np.nan, np.array(columns.settings) * (1 + reg.ROUNDING))
-    return {
-        "control": 100 * within.mean(axis=-1),
-        "scaling": slopes.per_doubling,
-        "scaling_per_1000": slopes.per_1000,
-        "performance": s1.performance(percent),
-    }
+    obeyed = s1.within(used, np.nan, np.array(columns.settings) * (1 + reg.ROUNDING))
+    return s1.figures(used, percent, obeyed.astype(np.float64))
 
 
-def _gap_figures(columns: Columns, curve: Array, reference: Reference) -> dict[str, Array]:
+def _reach_figures(columns: Columns, curve: Array, reference: Reference) -> dict[str, Array]:
+    """Budgets at which the curve and the frontier first reach a share of the frontier's top."""
     figures: dict[str, Array] = {}
     for level, frontier_tokens in reference.budgets_to.items():
         wanted = reference.top * level / 100
@@ -179,14 +154,18 @@ def _gap_figures(columns: Columns, curve: Array, reference: Reference) -> dict[s
         figures[f"frontier_tokens_to_{level}"] = np.full_like(
             reached, np.nan if nothing_to_reach else frontier_tokens
         )
+    return figures
+
+
+def gap_figures(columns: Columns, curve: Array, best: Array, reference: Reference) -> dict[str, Array]:
+    """REG and its parts of curves (..., B) against frontiers `best` (..., B), (...) each; none of one budget.
+
+    The cross-fitted frontier stands a fixed area below the plain maximum, in replicates as well.
+    """
     if columns.budgets.size < 2:
-        return figures
-    gap = reference.accuracy - curve
-    total, positive = reg.area(columns.budgets, gap), reg.positive_area(columns.budgets, gap)
-    short = reg.area_up_to(columns.budgets, gap, reg.SHORT)
-    return figures | {
-        "reg": total,
-        "reg_up_to_1024": np.full_like(total, np.nan) if short is None else short,
-        "reg_positive": positive,
-        "reg_negative": total - positive,
-    }
+        return {}
+    figures = reg.gap_areas(columns.budgets, best - curve)
+    if reference.cross_fitted is not None:
+        bias = reg.area(columns.budgets, reference.accuracy - reference.cross_fitted)
+        figures["reg_cross_fitted"] = figures["reg"] - bias
+    return figures

@@ -17,6 +17,8 @@ Array = NDArray[np.float64]
 
 SHORT = 1024
 """Budgets up to here are reported on their own, tokens (definitions: REG)."""
+RESOLUTION = 1e-9
+"""A figure or a difference below this, in its own unit, is 0: it is what rounding leaves."""
 ROUNDING = 1e-12
 """Means of the same answers differ by less than this in another order of problems: not a rise or a fall."""
 LEVELS = (25, 50, 75, 90)
@@ -37,11 +39,22 @@ class RegResult:
     notes: tuple[str, ...]
     """What a reader has to know: a grid without 0, another grid than the frontier's."""
 
+    def figures(self) -> dict[str, float | None]:
+        """The same, named as in reports."""
+        return {
+            "reg": self.total,
+            "reg_up_to_1024": self.up_to_1024,
+            "reg_positive": self.positive,
+            "reg_negative": self.negative,
+        }
+
 
 def area(budgets: ArrayLike, values: ArrayLike) -> Array:
     """The trapezoid integral of `values` (..., B) over `budgets` (B,), in tokens x unit; shape (...)."""
     x, y = _floats(budgets), _floats(values)
-    return ((y[..., 1:] + y[..., :-1]) / 2) @ np.diff(x)
+    # A sum in numpy's own fixed order: a product of matrices rounds otherwise on another processor.
+    segments: Array = (y[..., 1:] + y[..., :-1]) / 2 * np.diff(x)
+    return np.asarray(segments.sum(axis=-1))
 
 
 def positive_area(budgets: ArrayLike, values: ArrayLike) -> Array:
@@ -55,7 +68,7 @@ def positive_area(budgets: ArrayLike, values: ArrayLike) -> Array:
     crossing = (top > 0) & (bottom < 0)
     span = np.where(crossing, top - bottom, 1.0)
     mean = np.where(crossing, top * (top / span) / 2, np.maximum((left + right) / 2, 0.0))
-    return mean @ np.diff(x)
+    return np.asarray((mean * np.diff(x)).sum(axis=-1))
 
 
 def area_up_to(budgets: ArrayLike, values: ArrayLike, end: int) -> Array | None:
@@ -96,22 +109,56 @@ def reg(
 ) -> RegResult:
     """REG = integral over [0, L_max] of frontier - curve, trapezoid on the curve's grid (REG eq. 6, 8, 9).
 
-    L_max is the curve's last budget. Raises InputError where the curve has fewer than two budgets
-    or leaves the frontier's range.
+    L_max is the curve's last budget. Raises InputError where the curve has fewer than two budgets or
+    leaves the frontier's range, for budgets that do not increase, and for accuracies that are not finite.
     """
-    x = _floats(budgets)
+    x, y = checked_curve("the curve", budgets, accuracy)
+    known, best = checked_curve("the frontier", frontier_budgets, frontier_accuracy)
     if x.size < 2:
         raise InputError(f"REG needs at least two budgets to integrate over; the curve has {x.size}")
-    gap = frontier_at(x, frontier_budgets, frontier_accuracy) - _floats(accuracy)
-    total, positive = float(area(x, gap)), float(positive_area(x, gap))
-    short = area_up_to(x, gap, SHORT)
+    parts = {name: float(part) for name, part in gap_areas(x, frontier_at(x, known, best) - y).items()}
     return RegResult(
-        total=total,
-        up_to_1024=None if short is None else float(short),
-        positive=positive,
-        negative=total - positive,
-        notes=grid_notes(x, frontier_budgets),
+        total=parts["reg"],
+        up_to_1024=None if np.isnan(parts["reg_up_to_1024"]) else parts["reg_up_to_1024"],
+        positive=parts["reg_positive"],
+        negative=parts["reg_negative"],
+        notes=grid_notes(x, known),
     )
+
+
+def gap_areas(budgets: ArrayLike, gap: ArrayLike) -> dict[str, Array]:
+    """REG and its parts of gaps (..., B) at `budgets` (B,): named as in reports, (...) each, in tokens.
+
+    `reg_up_to_1024` is NaN where the grid starts at or after 1,024.
+    """
+    total, positive = area(budgets, gap), positive_area(budgets, gap)
+    short = area_up_to(budgets, gap, SHORT)
+    return {
+        "reg": total,
+        "reg_up_to_1024": np.full_like(total, np.nan) if short is None else short,
+        "reg_positive": positive,
+        "reg_negative": total - positive,
+    }
+
+
+def checked_curve(name: str, budgets: ArrayLike, accuracy: ArrayLike) -> tuple[Array, Array]:
+    """Both as floats. Raises InputError, calling the curve `name`, for anything that is no curve."""
+    x, y = _floats(budgets), _floats(accuracy)
+    if x.ndim != 1 or y.shape != x.shape or x.size == 0:
+        raise InputError(f"{name} has {x.size} budgets and {y.size} accuracies: give one for each")
+    if not (np.isfinite(x).all() and (x >= 0).all()):
+        raise InputError(
+            f"{name} has the budget {x[~(np.isfinite(x) & (x >= 0))][0]:g}: give tokens from 0 on"
+        )
+    if (np.diff(x) <= 0).any():
+        after = int(np.argmax(np.diff(x) <= 0)) + 1
+        raise InputError(
+            f"{name} has budgets that do not increase: {x[after]:g} follows {x[after - 1]:g}; sort them"
+        )
+    if not np.isfinite(y).all():
+        at = x[~np.isfinite(y)][0]
+        raise InputError(f"{name} has no finite accuracy at budget {at:g}: give fractions, 0 to 1")
+    return x, y
 
 
 def grid_notes(budgets: ArrayLike, frontier_budgets: ArrayLike) -> tuple[str, ...]:
@@ -170,7 +217,7 @@ def wasted_tokens(budgets: ArrayLike, accuracy: ArrayLike, frontier: ArrayLike) 
         clipped: Array = np.minimum(reached, x[-1])
         return clipped
 
-    return float((tokens(y) - tokens(best)) @ np.diff(edges))
+    return float(((tokens(y) - tokens(best)) * np.diff(edges)).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,13 +227,15 @@ class Change:
     absolute: float
     """Candidate minus baseline, in the figure's unit."""
     relative: float | None
-    """(candidate - baseline) / baseline as a fraction; None where the baseline is not above 0."""
+    """(candidate - baseline) / baseline as a fraction; None where the baseline is not above `RESOLUTION`."""
 
 
 def change(candidate: float, baseline: float) -> Change:
     """The change against a baseline; for the average row give the two averages (REG table 1)."""
     absolute = candidate - baseline
-    return Change(absolute=absolute, relative=absolute / baseline if baseline > 0 else None)
+    if abs(absolute) < RESOLUTION:
+        absolute = 0.0
+    return Change(absolute=absolute, relative=absolute / baseline if baseline > RESOLUTION else None)
 
 
 def _floats(values: ArrayLike) -> Array:

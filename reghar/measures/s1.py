@@ -33,12 +33,15 @@ def control(used: ArrayLike, minimum: ArrayLike, maximum: ArrayLike) -> float | 
     All of shape (A,), in thinking tokens; NaN in `minimum` or `maximum` where there is no such bound.
     A setting without any bound is not counted; None where no setting has one.
     """
+    flags = obeyed(used, minimum, maximum)
+    return _number(100 * _mean_where(flags, ~np.isnan(flags)))
+
+
+def obeyed(used: ArrayLike, minimum: ArrayLike, maximum: ArrayLike) -> Array:
+    """1.0 where a setting used what it asked for, else 0.0, NaN where it asks nothing; shapes (..., A)."""
     tokens, low, high = (np.asarray(values, dtype=np.float64) for values in (used, minimum, maximum))
-    bounded = ~(np.isnan(low) & np.isnan(high))
-    if not bounded.any():
-        return None
-    obeyed = within(tokens, low, high)
-    return float(100 * obeyed[bounded].mean())
+    inside = within(tokens, low, high).astype(np.float64)
+    return np.where(np.isnan(low) & np.isnan(high), np.nan, inside)
 
 
 def class_control(short: float, long: float, reference: float) -> float:
@@ -80,6 +83,22 @@ def performance(accuracy: ArrayLike) -> Array:
     """The best accuracy over settings, (..., A) to (...), in percent (s1 eq. 3)."""
     best: Array = np.asarray(accuracy, dtype=np.float64).max(axis=-1)
     return best
+
+
+def figures(used: ArrayLike, percent: ArrayLike, obeyed: ArrayLike) -> dict[str, Array]:
+    """s1's measures of settings (..., A), named as in reports: the one place where they are assembled.
+
+    `used` in thinking tokens, `percent` the accuracy, `obeyed` 1 or 0, NaN where a setting asks for
+    nothing. Each (...); NaN where there is none.
+    """
+    slopes = scaling(used, percent)
+    kept = np.asarray(obeyed, dtype=np.float64)
+    return {
+        "control": 100 * _mean_where(kept, ~np.isnan(kept)),
+        "scaling": slopes.per_doubling,
+        "scaling_per_1000": slopes.per_1000,
+        "performance": performance(percent),
+    }
 
 
 def _mean_where(values: Array, chosen: NDArray[np.bool_]) -> Array:
@@ -127,20 +146,19 @@ class ControlMeasures:
 
 def measure_settings(table: SettingsTable) -> ControlMeasures:
     """Control, Scaling and Performance of the settings."""
-    bounded = ~(np.isnan(table.minimum) & np.isnan(table.maximum))
-    obeyed = within(table.tokens, table.minimum, table.maximum) & bounded
-    slopes = scaling(table.tokens, table.accuracy)
+    flags = obeyed(table.tokens, table.minimum, table.maximum)
+    found = {name: _number(value) for name, value in figures(table.tokens, table.accuracy, flags).items()}
     count = len(table.names)
     return ControlMeasures(
         settings=count,
-        bounded=int(bounded.sum()),
-        obeyed=int(obeyed.sum()),
-        control=control(table.tokens, table.minimum, table.maximum),
-        scaling=_number(slopes.per_doubling),
-        scaling_per_1000=_number(slopes.per_1000),
+        bounded=int((~np.isnan(flags)).sum()),
+        obeyed=int(np.nansum(flags)),
+        control=found["control"],
+        scaling=found["scaling"],
+        scaling_per_1000=found["scaling_per_1000"],
         performance=float(performance(table.accuracy)),
         pairs=count * (count - 1) // 2,
-        pairs_left_out=int(slopes.pairs_left_out),
+        pairs_left_out=int(scaling(table.tokens, table.accuracy).pairs_left_out),
     )
 
 

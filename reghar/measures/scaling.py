@@ -35,10 +35,15 @@ class Rejection:
     """0..1: mean over the problems that have an accepted sample; NaN where none has."""
     coverage: Array
     """0..1: the share of problems that have an accepted sample."""
+    accuracy_over_all: Array
+    """0..1: mean over all problems, one without an accepted sample counted as wrong."""
     tries: Array
-    """Expected tries, 1 / P(|y| <= L) over all stored traces; infinite where none is accepted."""
+    """Expected tries 1 / P(|y| <= L), P within each problem: mean over covered problems; infinite if none."""
+    tries_pooled: Array
+    """s1's 1 / P over all stored traces of all problems together; infinite where none is accepted."""
     tokens: Array
-    """Expected tokens per problem: tries times the mean of min(|y|, L), since a try is stopped at L."""
+    """Expected tokens per problem: its tries times its mean of min(|y|, L), accepted or not, since a try
+    is stopped at L; mean over covered problems."""
     by_problem: Array
     """Shape (P, L): accuracy of each problem's accepted samples; NaN where it has none."""
 
@@ -57,16 +62,20 @@ def rejection(length: NDArray[np.int64], correct: Array, limits: Sequence[int]) 
     some = count > 0
     by_problem = np.where(some, right / np.maximum(count, 1), np.nan)
     held = some.sum(axis=0)
-    share = accepted.mean(axis=(0, 1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        tries = 1 / share
-        spent = tries * np.minimum(length[:, :, None], bounds).mean(axis=(0, 1))
+    tries = np.where(some, length.shape[1] / np.maximum(count, 1), 0.0)
+    spent = tries * np.minimum(length[:, :, None], bounds).mean(axis=1)
+    kept = np.where(some, by_problem, 0.0).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        pooled = 1 / accepted.mean(axis=(0, 1))
+    covered = np.maximum(held, 1)
     return Rejection(
         limits=bounds,
-        accuracy=np.where(held > 0, np.where(some, by_problem, 0).sum(axis=0) / np.maximum(held, 1), np.nan),
+        accuracy=np.where(held > 0, kept / covered, np.nan),
         coverage=some.mean(axis=0),
-        tries=tries,
-        tokens=spent,
+        accuracy_over_all=kept / len(length),
+        tries=np.where(held > 0, tries.sum(axis=0) / covered, np.inf),
+        tries_pooled=pooled,
+        tokens=np.where(held > 0, spent.sum(axis=0) / covered, np.inf),
         by_problem=by_problem,
     )
 

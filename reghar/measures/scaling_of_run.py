@@ -13,6 +13,7 @@ from reghar.errors import InputError
 from reghar.grading import GraderPool
 from reghar.measures import bootstrap
 from reghar.measures.best_of_n import best_of_n
+from reghar.measures.estimate import Estimate
 from reghar.measures.pass_at_k import pass_at_k
 from reghar.measures.sample_scores import Key, scores_of
 from reghar.measures.scaling import Rejection, majority, rejection
@@ -128,6 +129,8 @@ def _rejection_rows(result: Rejection, seed: int, task: str) -> list[dict[str, A
             "high": None if high is None else _finite(high[i]),
             "coverage": float(result.coverage[i]),
             "expected_tries": _finite(result.tries[i]),
+            "expected_tries_pooled": _finite(result.tries_pooled[i]),
+            "accuracy_over_all": float(result.accuracy_over_all[i]),
             "tokens": _finite(result.tokens[i]),
         }
         for i, limit in enumerate(result.limits)
@@ -171,24 +174,31 @@ def _intervals(means: Array, seed: int, task: str, *, ratio: bool) -> tuple[Arra
     if len(means) < 2:
         return None, None
     draws = bootstrap.bootstrap_problems(means, seed=seed, task=task)
+    values, behind = means.mean(axis=0), np.full(means.shape[1], len(means))
     if ratio:
         half = draws.shape[1] // 2
         top, bottom = draws[:, :half], draws[:, half:]
-        covered = (means[:, half:] > 0).sum(axis=0)
+        behind = (means[:, half:] > 0).sum(axis=0)
         draws = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
-        ends = [_end_of(draws[:, k], int(covered[k])) for k in range(half)]
-        low, high = np.array(ends).T
-        return low, high
-    return bootstrap.interval(draws, bootstrap.problem_expansion(len(means)))
+        values = values[:half] / np.where(values[half:] > 0, values[half:], np.nan)
+    ends = [_interval(float(values[k]), draws[:, k], int(behind[k])) for k in range(len(values))]
+    low, high = np.array(ends).T
+    return low, high
 
 
-def _end_of(draws: Array, covered: int) -> tuple[float, float]:
-    """Interval of an accuracy over covered problems; NaN where fewer than 2 are. A replicate that drew
-    none of them has no accuracy and is left out."""
-    if covered < 2:
+def _interval(share: float, draws: Array, problems: int) -> tuple[float, float]:
+    """Of a share over that many problems; NaN for fewer than 2. A replicate that drew none of them is
+    left out."""
+    if problems < 2:
         return np.nan, np.nan
-    low, high = bootstrap.interval(draws[~np.isnan(draws)], bootstrap.problem_expansion(covered))
-    return float(low), float(high)
+    return Estimate(
+        value=share,
+        replicates=draws[~np.isnan(draws)],
+        expansion=bootstrap.problem_expansion(problems),
+        problems=problems,
+        drawn="problems",
+        share=True,
+    ).interval()
 
 
 def _finite(value: float) -> float | None:

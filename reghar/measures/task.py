@@ -8,21 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.grading.outcome import OUTCOMES, Outcome
-from reghar.measures import bootstrap, reg
-from reghar.measures.bootstrap import REPLICATES, Expansion
+from reghar.measures import reg
+from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
-from reghar.measures.curves import Curve, curve_of, problem_means, stored_traces
-from reghar.measures.estimates import Columns, Reference, figures_of
+from reghar.measures.curves import Curve, curve_of, mean_over_problems, problem_means, stored_traces
+from reghar.measures.draws import Draws, drawn_means
+from reghar.measures.estimate import Estimate, mean_estimate
+from reghar.measures.estimates import Columns, figures_of, gap_figures
+from reghar.measures.reference import Reference
 from reghar.measures.reg import RegResult
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
+
+NOTED = 10
+"""Below as many problems a note: an interval over them says little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,8 @@ class TaskMeasures:
     high: Array | None
     frontier: Array | None
     """Shape (B,): the frontier's accuracy at the curve's budgets; None without a frontier."""
+    frontier_error: float | None
+    """Standard error of the area under it, tokens, where it is added to the run's own; else None."""
     outcomes: dict[str, list[int]]
     """Outcome name to its count at each budget, lists of length B."""
     full_outcomes: dict[str, int]
@@ -43,10 +52,10 @@ class TaskMeasures:
     measures: tuple[Measure, ...]
     """In the order of `MEASURES`; those of REG only with a frontier."""
     reg: RegResult | None
-    replicates: dict[str, Array]
-    """Measure name to its bootstrap replicates, shape (R,); empty where there are no intervals."""
-    expansion: Expansion | None
-    """The correction of percentile levels for few problems; None where there are no intervals."""
+    estimates: Mapping[str, Estimate]
+    """Measure name to its sampling error; empty where there are no intervals."""
+    of_problem: Mapping[str, Array]
+    """Measure name to what each problem alone gives, shape (P,); their mean where the measure is linear."""
     problems: tuple[str, ...]
     """Ids of the problems that the measures are taken over, in the task's order."""
     notes: tuple[str, ...]
@@ -54,6 +63,10 @@ class TaskMeasures:
     def measure(self, name: str) -> Measure:
         """The measure called `name`; KeyError where there is none."""
         return {measure.name: measure for measure in self.measures}[name]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a measure called `name`."""
+        return any(measure.name == name for measure in self.measures)
 
 
 def task_measures(
@@ -66,38 +79,40 @@ def task_measures(
 ) -> TaskMeasures:
     """The curve, its intervals, outcome counts and all measures of one task.
 
-    `interval` says what the bootstrap draws: whole `problems`, or `samples` within fixed problems.
-    The frontier is taken as given: its own noise is not in the intervals. An incomplete run is measured
-    on the traces it holds, and a note says so. Raises InputError where nothing is stored, or a budget
-    lies outside the frontier's, or a setting is no budget.
+    `interval` says what the bootstrap draws: whole `problems`, or `samples` within fixed problems. What
+    subtracts a frontier of which only task means are known is drawn over samples in both cases. An
+    incomplete run is measured on the traces it holds, and a note says so. Raises InputError where
+    nothing is stored, or a budget lies outside the frontier's, or a setting is no budget.
     """
     stored = stored_traces(outcomes)
     curve = curve_of(outcomes, partial=True)
     columns = Columns.of(outcomes)
     statistics = columns.statistics(outcomes)
     means = problem_means(statistics, stored)
-    reference = None if frontier is None else Reference.of(curve, frontier)
+    problems = tuple(np.array(outcomes.problems, dtype=object)[stored.any(axis=1)].tolist())
+    reference = None
+    if frontier is not None:
+        reference = Reference.of(curve, frontier, problems, means[:, columns.curve])
 
-    point = figures_of(columns, means.mean(axis=0), reference)
-    draws, expansion, notes = _draws(outcomes, statistics, stored, means, interval, seed, replicates)
-    replicated: dict[str, Array] = {}
-    low = high = None
-    if draws is not None and expansion is not None:
-        replicated = figures_of(columns, draws, reference)
-        low, high = bootstrap.interval(draws[:, columns.curve], expansion)
+    mean = mean_over_problems(statistics, stored)
+    point = _figures(columns, mean, reference, None if reference is None else reference.accuracy)
+    options: dict[str, Any] = {"task": outcomes.task, "seed": seed, "replicates": replicates}
+    draws, notes = drawn_means(statistics, stored, interval, reference=reference, **options)
+    gaps = draws
+    if reference is not None and reference.by_problem is None and interval == "problems":
+        curves = statistics[..., columns.curve]
+        gaps, told = drawn_means(curves, stored, "samples", reference=reference, **options)
+        notes += [note.replace("no intervals", "no interval of REG") for note in told if note not in notes]
+    estimates = _estimates(columns, point, draws, gaps, reference)
     if not curve.complete:
         held = int(stored.sum())
         notes.insert(0, f"incomplete: measured on the {held} of {stored.size} traces that are finished")
-    measures = [
-        _measure(name, float(point[name]), replicated.get(name), expansion)
-        for name in MEASURES
-        if name in point
-    ]
+    measures = [_measure(name, float(point[name]), estimates.get(name)) for name in MEASURES if name in point]
     gap = None
     if frontier is not None and reference is not None and curve.budgets.size > 1:
         gap = reg.reg(curve.budgets, curve.accuracy, frontier.budgets, frontier.accuracy)
         reading = reg.wasted_tokens(curve.budgets, curve.accuracy, reference.accuracy)
-        measures.append(_reading(reading))
+        measures.append(Measure.of("wasted_tokens_reading", np.nan if reading is None else reading))
         notes.extend(gap.notes)
         if reading is None:
             notes.append("no reading as wasted tokens: the curve or the frontier falls somewhere")
@@ -105,19 +120,24 @@ def task_measures(
     full = {name: counts[0] for name, counts in _counts(outcomes.full[..., None]).items()}
     notes.extend(_unboxed(full))
     order = {name: position for position, name in enumerate(MEASURES)}
+    low, high = (None, None) if draws is None else draws.bands(curve.accuracy, columns.curve)
+    best = None if reference is None else reference.accuracy
+    if reference is not None and reference.by_problem is not None:
+        best = reference.by_problem
     return TaskMeasures(
         task=outcomes.task,
         curve=curve,
         low=low,
         high=high,
         frontier=None if reference is None else reference.accuracy,
+        frontier_error=_frontier_error(curve, reference, gaps),
         outcomes=_counts(outcomes.outcome),
         full_outcomes=full,
         measures=tuple(sorted(measures, key=lambda measure: order[measure.name])),
         reg=gap,
-        replicates=replicated,
-        expansion=expansion,
-        problems=tuple(np.array(outcomes.problems, dtype=object)[stored.any(axis=1)].tolist()),
+        estimates=estimates,
+        of_problem=_figures(columns, means, reference, best),
+        problems=problems,
         notes=tuple(notes),
     )
 
@@ -128,98 +148,66 @@ def average_measures(tasks: Sequence[TaskMeasures]) -> list[Measure]:
     A measure without a value on one task has none on average. The interval comes from the tasks' own
     replicates, which are independent draws.
     """
-    return [_average(name, tasks) for name in MEASURES if all(_has(task, name) for task in tasks)]
+    return [_average(name, tasks) for name in MEASURES if all(task.has(name) for task in tasks)]
 
 
-def difference(
-    name: str, candidate: Sequence[TaskMeasures], baseline: Sequence[TaskMeasures]
-) -> bootstrap.Difference | None:
-    """The paired difference, candidate minus baseline, of one measure, averaged over tasks.
+def estimate_of(name: str, tasks: Sequence[TaskMeasures]) -> Estimate | None:
+    """A measure with its sampling error, averaged over tasks; None where one has none."""
+    found = [task.estimates[name] for task in tasks if name in task.estimates]
+    return mean_estimate(found) if len(found) == len(tasks) else None
 
-    Both hold the same tasks in the same order, measured on the same problems with the same seed. None
-    where one side has no value or no replicates. Raises ValueError for other problems.
-    """
-    pairs = list(zip(candidate, baseline, strict=True))
-    for one, other in pairs:
-        if (one.task, one.problems) != (other.task, other.problems):
-            raise ValueError(f"{one.task} and {other.task} were not measured on the same problems")
-    values, draws, expansions = [], [], []
-    for one, other in pairs:
-        left, right = one.measure(name).value, other.measure(name).value
-        if left is None or right is None or one.expansion is None:
-            return None
-        if name not in one.replicates or name not in other.replicates:
-            return None
-        values.append(left - right)
-        draws.append(one.replicates[name] - other.replicates[name])
-        expansions.append(one.expansion)
-    if not np.isfinite(draws).all():
+
+def _figures(
+    columns: Columns, means: Array, reference: Reference | None, best: Array | None
+) -> dict[str, Array]:
+    figures = figures_of(columns, means, reference)
+    if reference is not None and best is not None:
+        figures |= gap_figures(columns, means[..., columns.curve], best, reference)
+    return figures
+
+
+def _estimates(
+    columns: Columns,
+    point: Mapping[str, Array],
+    draws: Draws | None,
+    gaps: Draws | None,
+    reference: Reference | None,
+) -> dict[str, Estimate]:
+    """Every measure's sampling error; `gaps` holds the draws for what subtracts the frontier."""
+    found: dict[str, Estimate] = {}
+    if draws is not None:
+        for name, values in figures_of(columns, draws.means, reference).items():
+            found |= _estimate(name, point, values, draws)
+    if gaps is not None and reference is not None and gaps.frontier is not None:
+        curves = gaps.means[:, columns.curve]
+        for name, values in gap_figures(columns, curves, gaps.frontier, reference).items():
+            found |= _estimate(name, point, values, gaps)
+    return found
+
+
+def _frontier_error(curve: Curve, reference: Reference | None, gaps: Draws | None) -> float | None:
+    if reference is None or gaps is None or gaps.drawn != "samples" or curve.budgets.size < 2:
         return None
-    expansion = bootstrap.mean_expansion(draws, expansions)
-    return bootstrap.paired_difference(float(np.mean(values)), np.mean(draws, axis=0), expansion)
+    return float(reg.area(curve.budgets, reference.error))
 
 
-def _draws(
-    outcomes: TaskOutcomes,
-    statistics: Array,
-    stored: NDArray[np.bool_],
-    means: Array,
-    interval: IntervalKind,
-    seed: int,
-    replicates: int,
-) -> tuple[Array | None, Expansion | None, list[str]]:
-    """Replicated means (R, K) and their correction; None and a note where there can be no interval."""
-    problems, samples = len(means), outcomes.outcome.shape[1]
-    if interval == "problems":
-        if problems < 2:
-            return None, None, ["no intervals: a bootstrap over problems needs at least 2"]
-        draws = bootstrap.bootstrap_problems(means, seed=seed, task=outcomes.task, replicates=replicates)
-        return draws, bootstrap.problem_expansion(problems), []
-    if samples < 2:
-        return None, None, ["no intervals: a bootstrap over samples needs at least 2 per problem"]
-    if not stored.all():
-        return None, None, ["no intervals: a bootstrap over samples needs a complete run"]
-    draws = bootstrap.bootstrap_samples(statistics, seed=seed, task=outcomes.task, replicates=replicates)
-    return draws, bootstrap.sample_expansion(problems, samples), []
+def _estimate(name: str, point: Mapping[str, Array], values: Array, draws: Draws) -> dict[str, Estimate]:
+    if not np.isfinite(point[name]) or np.isnan(values).all():
+        return {}
+    return {name: draws.estimate(float(point[name]), values, share=MEASURES[name][0] == "fraction")}
 
 
-def _measure(name: str, value: float, replicates: Array | None, expansion: Expansion | None) -> Measure:
-    """A value that is not finite is none; an interval end that is not finite is open."""
-    unit, higher_is_better = MEASURES[name]
-    low = high = None
-    if replicates is not None and expansion is not None and not np.isnan(value):
-        known = replicates[~np.isnan(replicates)]
-        if known.size:
-            ends = bootstrap.interval(known, expansion)
-            low, high = (_finite(float(end)) for end in ends)
-    return Measure(
-        name=name,
-        value=_finite(value),
-        unit=unit,
-        higher_is_better=higher_is_better,
-        low=None if name.startswith("frontier_") else low,
-        high=None if name.startswith("frontier_") else high,
-    )
-
-
-def _reading(value: float | None) -> Measure:
-    """The reading of REG as wasted tokens: the same figure, so without an interval of its own."""
-    return _measure("wasted_tokens_reading", np.nan if value is None else value, None, None)
+def _measure(name: str, value: float, estimate: Estimate | None) -> Measure:
+    if estimate is None or name.startswith("frontier_"):
+        return Measure.of(name, value)
+    return Measure.of(name, value, estimate.interval(), estimate.drawn)
 
 
 def _average(name: str, tasks: Sequence[TaskMeasures]) -> Measure:
     values = [task.measure(name).value for task in tasks]
     known = [value for value in values if value is not None]
     value = float(np.mean(known)) if len(known) == len(values) else np.nan
-    expansions = [task.expansion for task in tasks if task.expansion is not None]
-    draws = [task.replicates[name] for task in tasks if name in task.replicates]
-    if len(draws) < len(tasks) or len(expansions) < len(tasks):
-        return _measure(name, value, None, None)
-    return _measure(name, value, np.mean(draws, axis=0), bootstrap.mean_expansion(draws, expansions))
-
-
-def _has(task: TaskMeasures, name: str) -> bool:
-    return any(measure.name == name for measure in task.measures)
+    return _measure(name, value, estimate_of(name, tasks) if np.isfinite(value) else None)
 
 
 def _counts(outcome: NDArray[np.int8]) -> dict[str, list[int]]:
@@ -239,7 +227,3 @@ def _unboxed(full: Mapping[str, int]) -> list[str]:
         f"{silent} of {total} whole responses have no boxed answer; they count as wrong, also at every "
         "budget that such a response never reached"
     ]
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

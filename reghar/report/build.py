@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.bootstrap import REPLICATES
-from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.catalogue import IntervalKind
 from reghar.measures.curves import Curve, curve_of
 from reghar.measures.efficiency import efficiency_of
 from reghar.measures.task import TaskMeasures, average_measures, task_measures
@@ -24,7 +24,6 @@ from reghar.report.schema import (
     FrontierCurveRecord,
     GraderFailures,
     Interval,
-    MeasureRecord,
     MethodRecord,
     Report,
     TaskReport,
@@ -103,7 +102,7 @@ def _task(
         grader_failures=GraderFailures(
             count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
-        measures=_records(measures.measures),
+        measures=measures.measures,
         efficiency=_efficiency(outcomes) if cuts else None,
         control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
@@ -147,7 +146,9 @@ def _frontier_curve(measures: TaskMeasures, reference: FrontierChoice) -> Fronti
     if frontier is None or measures.frontier is None:
         return None
     own = np.isin(measures.curve.budgets, frontier.budgets)
-    return FrontierCurveRecord(accuracy=_floats(measures.frontier), interpolated=not own.all())
+    return FrontierCurveRecord(
+        accuracy=_floats(measures.frontier), interpolated=not own.all(), reg_error=measures.frontier_error
+    )
 
 
 def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Average:
@@ -160,6 +161,7 @@ def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Averag
         FrontierCurveRecord(
             accuracy=_floats(np.mean([one.accuracy for one in known], axis=0)),
             interpolated=any(one.interpolated for one in known),
+            reg_error=_error_of_mean([one.reg_error for one in known]),
         )
         if len(known) == len(tasks)
         else None
@@ -167,8 +169,14 @@ def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Averag
     return Average(
         curve=CurveRecord(budgets=budgets, accuracy=_floats(accuracy), low=None, high=None),
         frontier=frontier,
-        measures=_records(average_measures(list(tasks))),
+        measures=tuple(average_measures(tasks)),
     )
+
+
+def _error_of_mean(errors: Sequence[float | None]) -> float | None:
+    """Of independent tasks; None where one is not known."""
+    known = [error for error in errors if error is not None]
+    return float(np.sqrt(np.sum(np.square(known)))) / len(known) if len(known) == len(errors) else None
 
 
 def _cost(cost: dict[str, float]) -> dict[str, float | int | None]:
@@ -194,20 +202,6 @@ def _curve(curve: Curve, low: NDArray[np.float64] | None, high: NDArray[np.float
         accuracy=_floats(curve.accuracy),
         low=None if low is None else _floats(low),
         high=None if high is None else _floats(high),
-    )
-
-
-def _records(measures: Iterable[Measure]) -> tuple[MeasureRecord, ...]:
-    return tuple(
-        MeasureRecord(
-            name=one.name,
-            value=one.value,
-            unit=one.unit,
-            higher_is_better=one.higher_is_better,
-            low=one.low,
-            high=one.high,
-        )
-        for one in measures
     )
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from markupsafe import Markup
 
+from reghar.measures.catalogue import Measure
 from reghar.report.schema import (
     EfficiencyRecord,
-    MeasureRecord,
     MethodRecord,
     Report,
     SettingRecord,
@@ -34,6 +34,7 @@ def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
         pictures=list(pictures),
         summary=SUMMARY,
         summary_rows=summary_rows(report),
+        other_question=_other_question(report),
         notes=[*report.notes, *_task_notes(report)],
         reach=list(_reach(report)),
         measured_in=[*report.tasks, *["average"] * several],
@@ -88,6 +89,12 @@ REACH = ("25", "50", "75", "90")
 """Percent of the frontier's top accuracy (definitions: REG)."""
 
 
+def _other_question(report: Report) -> bool:
+    """Whether REG answers another question than the rest: its frontier has no problems to draw."""
+    drawn = {one.drawn for task in report.tasks.values() if (one := task.measure("reg")) is not None}
+    return report.interval.kind == "problems" and "samples" in drawn
+
+
 def _task_notes(report: Report) -> Iterator[str]:
     for name, task in report.tasks.items():
         yield from (f"{name}: {note}" for note in task.notes)
@@ -104,7 +111,7 @@ def _pair(task: TaskReport, percent: str) -> Markup:
     return figure(f"{measured(model)} / {measured(frontier)}")
 
 
-def _measures(columns: Sequence[Sequence[MeasureRecord]]) -> Iterator[tuple[str, ...]]:
+def _measures(columns: Sequence[Sequence[Measure]]) -> Iterator[tuple[str, ...]]:
     """One row per measure, one column per task and the average."""
     first = {one.name: one for measures in reversed(columns) for one in measures}
     names = dict.fromkeys(one.name for measures in columns for one in measures)

@@ -9,15 +9,18 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierRecord
+from reghar.measures.catalogue import IntervalKind, Measure, settled
 from reghar.protocol import Protocol
 
 SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
 
-Fraction = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[float, AfterValidator(settled)]
+"""As it is written: 12 significant digits, see `settled`."""
+Fraction = Annotated[float, Field(ge=0, le=1), AfterValidator(settled)]
 Count = Annotated[int, Field(ge=0)]
 Budgets = tuple[Count, ...]
 
@@ -26,21 +29,6 @@ class _ReportRecord(BaseModel):
     """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class MeasureRecord(_ReportRecord):
-    """One figure with its direction and its bootstrap interval (definitions: Statistics)."""
-
-    name: str
-    value: float | None
-    """null where the measure does not exist, such as the budget for an accuracy never reached."""
-    unit: str
-    higher_is_better: bool | None
-    """null where neither direction is better."""
-    low: float | None
-    """Lower end of the 95% interval, in `unit`; null where there is none."""
-    high: float | None
-    """Upper end of the 95% interval, in `unit`; null where there is none."""
 
 
 class CurveRecord(_ReportRecord):
@@ -68,7 +56,10 @@ class FrontierCurveRecord(_ReportRecord):
 
     accuracy: tuple[Fraction, ...]
     interpolated: bool
-    """True where a budget of the run is none of the frontier's (definitions: REG)."""
+    """True where a budget of the run is none of the frontier's."""
+    reg_error: Number | None = None
+    """Standard error of the area under it, tokens, from the samples behind it; null where problems are
+    drawn together with the run's, and in reports written before it was there."""
 
 
 class GraderFailures(_ReportRecord):
@@ -88,11 +79,11 @@ class SettingRecord(_ReportRecord):
     """Thinking tokens asked for at least; null for no such bound."""
     maximum: Count | None
     """Thinking tokens asked for at most."""
-    tokens: float
+    tokens: Number
     """Thinking tokens used on average (t_a); response tokens where no trace has a thinking block."""
-    tokens_low: float | None
+    tokens_low: Number | None
     """Ends of the 95% interval; null where there is none."""
-    tokens_high: float | None
+    tokens_high: Number | None
     accuracy: Fraction
     """f_a, as a fraction."""
     low: Fraction | None
@@ -101,11 +92,11 @@ class SettingRecord(_ReportRecord):
     """Whether `tokens` lies within the bounds; null where the setting has none."""
     within: Fraction | None
     """The share of samples within the bounds."""
-    tokens_quantiles: tuple[float, ...]
+    tokens_quantiles: tuple[Number, ...]
     """Of the thinking tokens of single samples: 5, 25, 50, 75 and 95%."""
-    answer_tokens: float | None
+    answer_tokens: Number | None
     """Response tokens outside the thinking on average; null where answers were forced or none thinks."""
-    answer_quantiles: tuple[float, ...] | None
+    answer_quantiles: tuple[Number, ...] | None
     unfinished: Fraction
     """The share of traces that hit `max_tokens`."""
 
@@ -119,12 +110,12 @@ class MethodRecord(_ReportRecord):
     """s1's set A."""
     reference: SettingRecord | None
     """The plain evaluation beside A; null where it is a member of A, or its curve is the method."""
-    measures: tuple[MeasureRecord, ...]
+    measures: tuple[Measure, ...]
     """`control`, `scaling`, `scaling_per_1000`, `performance`."""
     pairs_left_out: Count
     """Pairs of settings without a slope."""
 
-    def measure(self, name: str) -> MeasureRecord | None:
+    def measure(self, name: str) -> Measure | None:
         """The measure of that name; None where there is none."""
         return _find(self.measures, name)
 
@@ -132,15 +123,15 @@ class MethodRecord(_ReportRecord):
 class EfficiencyRecord(_ReportRecord):
     """Per-trace efficiency (definitions: Efficiency of single traces), means over the traces that have it."""
 
-    first_correct: float | None
+    first_correct: Number | None
     """First budget with a correct answer, tokens."""
-    settled: float | None
+    settled: Number | None
     """First budget from which on every answer is correct, tokens."""
-    flips: float | None
+    flips: Number | None
     """How often a correct answer was lost and found again."""
     overthought: Fraction | None
     """Share of traces that were right earlier and are wrong at the end."""
-    wasted_tokens: float | None
+    wasted_tokens: Number | None
     """Response tokens after the settled budget."""
     outcome_efficiency: Fraction | None
     """Share of the response that the first correct answer needed."""
@@ -164,14 +155,14 @@ class TaskReport(_ReportRecord):
     full_outcomes: dict[str, Count]
     """Whole traces by the outcome of their own answer at `max_tokens`."""
     grader_failures: GraderFailures
-    measures: tuple[MeasureRecord, ...]
+    measures: tuple[Measure, ...]
     efficiency: EfficiencyRecord | None = None
     """null in reports written before it was there."""
     control: tuple[MethodRecord, ...] = ()
     """Methods of test-time control, `force` first; empty where the grid holds none of its settings."""
     notes: tuple[str, ...]
 
-    def measure(self, name: str) -> MeasureRecord | None:
+    def measure(self, name: str) -> Measure | None:
         """The measure of that name; None where the task has none."""
         return _find(self.measures, name)
 
@@ -193,9 +184,9 @@ class Average(_ReportRecord):
     """The task-averaged curve, without an interval: the measures have theirs."""
     frontier: FrontierCurveRecord | None
     """The task-averaged frontier; null unless every task has one."""
-    measures: tuple[MeasureRecord, ...]
+    measures: tuple[Measure, ...]
 
-    def measure(self, name: str) -> MeasureRecord | None:
+    def measure(self, name: str) -> Measure | None:
         """The average of that name; None where there is none."""
         return _find(self.measures, name)
 
@@ -203,7 +194,7 @@ class Average(_ReportRecord):
 class Interval(_ReportRecord):
     """How every `low` and `high` was made (definitions: Statistics)."""
 
-    kind: Literal["problems", "samples"]
+    kind: IntervalKind
     """What was drawn with replacement: whole problems, or samples within fixed problems."""
     replicates: Count
     seed: int
@@ -223,17 +214,17 @@ class Report(_ReportRecord):
     interval: Interval
     tasks: dict[str, TaskReport]
     average: Average
-    cost: dict[str, float | int | None]
+    cost: dict[str, Number | int | None]
     notes: tuple[str, ...]
 
-    def overall(self, name: str) -> MeasureRecord | None:
+    def overall(self, name: str) -> Measure | None:
         """The figure over all tasks: the average, or the only task's own; None where there is none."""
         if len(self.tasks) == 1:
             return next(iter(self.tasks.values())).measure(name)
         return self.average.measure(name)
 
     def to_json(self) -> str:
-        """The text of `report.json`: keys in schema order, floats as Python's shortest repr, no NaN."""
+        """The text of `report.json`: keys in schema order, floats with 12 significant digits, no NaN."""
         content = self.model_dump(by_alias=True)
         return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -273,5 +264,5 @@ class Report(_ReportRecord):
             ) from error
 
 
-def _find(measures: tuple[MeasureRecord, ...], name: str) -> MeasureRecord | None:
+def _find(measures: tuple[Measure, ...], name: str) -> Measure | None:
     return next((measure for measure in measures if measure.name == name), None)

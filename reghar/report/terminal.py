@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reghar.measures.catalogue import Measure
 from reghar.report.ranking import Ranking
-from reghar.report.schema import MeasureRecord, Report
+from reghar.report.schema import Report
 from reghar.report.text import measured, plain
 from reghar.report.verdict import verdict
 from reghar.report.write import WrittenReport
@@ -18,7 +19,7 @@ SHOWN = {
 }
 """Measures of both tables, by name, with their headings."""
 
-_Lookup = Callable[[str], MeasureRecord | None]
+_Lookup = Callable[[str], Measure | None]
 
 
 CONTROL = {"control": "Control", "scaling": "Scaling (points per doubling)", "performance": "Performance"}

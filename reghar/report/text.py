@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from reghar.report.schema import MeasureRecord
+from reghar.measures.catalogue import Measure
 from reghar.terminal import printable, shortened
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$!@^]|(?<=:)/|(?<=www)\.)", re.IGNORECASE)
@@ -41,7 +41,7 @@ def number(value: float | None, unit: str) -> str:
     return text.replace("-", "−")
 
 
-def measured(measure: MeasureRecord | None) -> str:
+def measured(measure: Measure | None) -> str:
     """Value and interval: `1,780 [1,702, 1,861]`, `63.3% [55.8, 70.6]`; an open end is infinite."""
     if measure is None or measure.value is None:
         return "–"
@@ -53,6 +53,6 @@ def measured(measure: MeasureRecord | None) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def plain(measure: MeasureRecord | None) -> str:
+def plain(measure: Measure | None) -> str:
     """The value alone."""
     return "–" if measure is None else number(measure.value, measure.unit)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reghar.report.schema import MeasureRecord, Report
+from reghar.measures.catalogue import QUESTIONS, Measure
+from reghar.report.schema import FrontierCurveRecord, Report
 from reghar.report.text import number
 
 
@@ -20,24 +21,54 @@ def verdict(report: Report) -> str:
     )
 
 
-def _reg(report: Report, reg: MeasureRecord, value: float) -> str:
+def _reg(report: Report, reg: Measure, value: float) -> str:
     budgets = report.average.curve.budgets
     tasks = list(report.tasks)
     where = f"on {tasks[0]}" if len(tasks) == 1 else f"averaged over {len(tasks)} tasks"
     frontier = "the frontier" if report.frontier is None else f"the frontier of {report.frontier.name}"
-    interval = ""
-    doubt = ""
-    if reg.low is not None and reg.high is not None:
-        interval = f" (95% interval {number(reg.low, reg.unit)} to {number(reg.high, reg.unit)})"
-        if reg.low <= 0 <= reg.high:
-            doubt = " The interval holds 0: a gap is not established."
     points = 100 * abs(value) / (budgets[-1] - budgets[0])
     side = "below" if value >= 0 else "above"
+    interval = ""
+    if reg.low is not None and reg.high is not None:
+        interval = f" (95% interval {number(reg.low, reg.unit)} to {number(reg.high, reg.unit)})"
     return (
         f"REG is {number(value, reg.unit)} tokens{interval} {where}, against {frontier}: at a budget drawn "
         f"evenly from {budgets[0]:,} to {budgets[-1]:,} tokens, the accuracy is on average {points:.1f} "
-        f"points {side} the best known.{doubt}"
+        f"points {side} the best known.{_doubt(report, reg)}{_unbiased(report)}"
     )
+
+
+def _doubt(report: Report, reg: Measure) -> str:
+    """Which question the interval answers, what the frontier's own error adds, and whether 0 is in it."""
+    if reg.low is None or reg.high is None:
+        return ""
+    text = "" if reg.drawn is None else f" The interval is {QUESTIONS[reg.drawn]}"
+    best = _overall_frontier(report)
+    if reg.drawn == "problems":
+        text += "; the frontier is drawn with the run, problem by problem."
+    elif text and best is not None and best.reg_error is not None:
+        error = number(best.reg_error, "tokens")
+        text += f"; the frontier's own error, {error} tokens (standard error), is in it."
+    elif text:
+        text += "."
+    if reg.low <= 0 <= reg.high:
+        text += " The interval holds 0: a gap is not established."
+    return text
+
+
+def _unbiased(report: Report) -> str:
+    """REG against the frontier without the upward bias of a maximum, where it is known."""
+    fitted = report.overall("reg_cross_fitted")
+    if fitted is None or fitted.value is None:
+        return ""
+    return (
+        f" Against the cross-fitted frontier, free of the upward bias of a maximum, REG is "
+        f"{number(fitted.value, fitted.unit)} tokens."
+    )
+
+
+def _overall_frontier(report: Report) -> FrontierCurveRecord | None:
+    return next(iter(report.tasks.values())).frontier if len(report.tasks) == 1 else report.average.frontier
 
 
 def _no_reg(report: Report) -> str:

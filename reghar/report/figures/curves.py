@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.measures.catalogue import Measure
 from reghar.measures.curves import problem_means, stored_traces
 from reghar.protocol import BudgetCounts
 from reghar.report.figures import style
@@ -26,7 +27,7 @@ from reghar.report.figures.axes import (
     tokens,
     whole_numbers,
 )
-from reghar.report.schema import CurveRecord, FrontierCurveRecord, MeasureRecord, TaskReport
+from reghar.report.schema import CurveRecord, FrontierCurveRecord, TaskReport
 from reghar.report.text import measured, model_name
 from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.parts import write_aside
@@ -260,7 +261,7 @@ def save(
         return files
 
 
-def model_label(name: str, reg: MeasureRecord | None = None) -> str:
+def model_label(name: str, reg: Measure | None = None) -> str:
     """A legend entry: the model's own name and its REG where there is one."""
     short = model_name(name)
     return short if reg is None or reg.value is None else f"{short}, REG {measured(reg)}"

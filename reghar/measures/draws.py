@@ -1,0 +1,146 @@
+"""What a bootstrap draws for one task: means over problems, and the frontier drawn with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.measures.bootstrap import (
+    Expansion,
+    bootstrap_problems,
+    bootstrap_samples,
+    problem_expansion,
+    sample_expansion,
+    standard_normals,
+)
+from reghar.measures.catalogue import IntervalKind
+from reghar.measures.curves import problem_means
+from reghar.measures.estimate import FEW, Estimate
+from reghar.measures.reference import Reference
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """Replicates of means over problems."""
+
+    means: Array
+    """Shape (R, K)."""
+    frontier: Array | None
+    """Shape (R, B): the frontier in each replicate; None without one, or where it cannot be drawn."""
+    expansion: Expansion
+    problems: int
+    drawn: IntervalKind
+
+    def estimate(self, value: float, replicates: Array, *, share: bool = False) -> Estimate:
+        """A figure with its replicates, functions of `means`."""
+        return Estimate(
+            value=value,
+            replicates=replicates,
+            expansion=self.expansion,
+            problems=self.problems,
+            drawn=self.drawn,
+            share=share,
+        )
+
+    def bands(self, accuracy: Array, curve: slice) -> tuple[Array, Array]:
+        """Pointwise 95% intervals of a curve, (B,) each, from its columns of the draws."""
+        columns = np.ascontiguousarray(self.means[:, curve].T)
+        ends = [
+            self.estimate(float(value), replicates, share=True).interval()
+            for value, replicates in zip(accuracy, columns, strict=True)
+        ]
+        low, high = np.array(ends).T
+        return low, high
+
+
+def drawn_means(
+    statistics: Array,
+    stored: NDArray[np.bool_],
+    kind: IntervalKind,
+    *,
+    task: str,
+    seed: int,
+    replicates: int,
+    reference: Reference | None = None,
+) -> tuple[Draws | None, list[str]]:
+    """Draws of statistics (P, n, K), of which `stored` (P, n) are there; None and a note if impossible."""
+    if kind == "samples":
+        return _drawn_samples(statistics, stored, task, seed, replicates, reference)
+    return _drawn_problems(statistics, stored, task, seed, replicates, reference)
+
+
+def _drawn_problems(
+    statistics: Array,
+    stored: NDArray[np.bool_],
+    task: str,
+    seed: int,
+    replicates: int,
+    reference: Reference | None,
+) -> tuple[Draws | None, list[str]]:
+    problems = int(stored.any(axis=1).sum())
+    if problems < 2:
+        return None, ["no intervals: a bootstrap over problems needs at least 2"]
+    notes = []
+    if problems < FEW:
+        notes.append(
+            f"only {problems} problems: intervals over them are Student's t, and no difference can be "
+            f"established below {FEW}"
+        )
+    elif problems < 10:
+        notes.append(f"only {problems} problems: intervals over them say little")
+    if stored.all():
+        values, size = statistics.sum(axis=1), float(stored.shape[1])
+    else:
+        values, size = problem_means(statistics, stored), 1.0
+    count = values.shape[1]
+    rescaled = 1.0
+    if reference is not None and reference.by_problem is not None:
+        # Rights are counted, so that a frontier at its own budgets is drawn without a rounding error.
+        rights = reference.by_problem * reference.samples
+        nearest = np.round(rights)
+        rights = np.where(np.abs(rights - nearest) < 1e-6, nearest, rights)
+        values = np.concatenate([values, rights], axis=1)
+        rescaled = size / reference.samples
+    means = bootstrap_problems(
+        values, seed=seed, task=task, replicates=replicates, sizes=np.full(problems, size)
+    )
+    return Draws(
+        means=means[:, :count],
+        frontier=means[:, count:] * rescaled if values.shape[1] > count else None,
+        expansion=problem_expansion(problems),
+        problems=problems,
+        drawn="problems",
+    ), notes
+
+
+def _drawn_samples(
+    statistics: Array,
+    stored: NDArray[np.bool_],
+    task: str,
+    seed: int,
+    replicates: int,
+    reference: Reference | None,
+) -> tuple[Draws | None, list[str]]:
+    problems, samples = stored.shape
+    if samples < 2:
+        return None, ["no intervals: a bootstrap over samples needs at least 2 per problem"]
+    if not stored.all():
+        return None, ["no intervals: a bootstrap over samples needs a complete run"]
+    expansion = sample_expansion(problems, samples)
+    frontier = None
+    if reference is not None:
+        # One error for all budgets: fully correlated, so that the error of the area is the area of the
+        # errors. It is no error of the run's samples, so their expansion is taken out again.
+        normals = standard_normals(seed=seed, task=task, replicates=replicates) / expansion.factor
+        frontier = reference.accuracy + normals[:, None] * reference.error
+    return Draws(
+        means=bootstrap_samples(statistics, seed=seed, task=task, replicates=replicates),
+        frontier=frontier,
+        expansion=expansion,
+        problems=problems,
+        drawn="samples",
+    ), []
