@@ -38,7 +38,7 @@ class ChatSchedule:
 
     async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[Done], None]) -> None:
         """Does every job, at most `concurrency` at a time. Raises `EngineError`, `CostCapError` too."""
-        await run_jobs(self.do, self.control, jobs, concurrency, finished)
+        await run_jobs(self.do, self.control, jobs, lambda: concurrency, finished)
 
     async def do(self, job: Job) -> Done:
         """One job: the request, unless its reply is stored, and the answer in it."""

@@ -64,22 +64,41 @@ async def run_jobs(
     do: Callable[[Job], Awaitable[Done]],
     control: Sequence[Setting],
     jobs: Iterable[Job],
-    concurrency: int,
+    slots: Callable[[], int],
     finished: Callable[[Done], None],
 ) -> None:
-    """See `Schedule.run`; `do` does a job, here or elsewhere."""
+    """Does all jobs and those that follow from them, and hands over each as it ends.
+
+    `do` does a job, here or elsewhere; `slots` says how many may be done at a time just now. Memory
+    does not grow with the number of jobs. The first failure ends the others and is raised as it is.
+    """
     queue: Iterator[Job] = iter(jobs)
+    following: list[Job] = []
+    running: set[asyncio.Task[tuple[Job, Done]]] = set()
+    ended: asyncio.Queue[asyncio.Task[tuple[Job, Done]]] = asyncio.Queue()
 
-    async def work() -> None:
-        for first in queue:
-            waiting = [first]
-            while waiting:
-                job = waiting.pop()
-                done = await do(job)
-                finished(done)
-                waiting += _continuations(control, job, done)
+    async def pair(job: Job) -> tuple[Job, Done]:
+        return job, await do(job)
 
-    await gather(work() for _ in range(concurrency))
+    try:
+        while True:
+            while len(running) < max(1, slots()):
+                # What follows a trace goes first: its blocks may still be in the engine's cache.
+                job = following.pop() if following else next(queue, None)
+                if job is None:
+                    break
+                task = asyncio.create_task(pair(job))
+                task.add_done_callback(ended.put_nowait)
+                running.add(task)
+            if not running:
+                return
+            task = await ended.get()
+            running.discard(task)
+            job, done = task.result()
+            finished(done)
+            following += _continuations(control, job, done)
+    finally:
+        await cancel(list(running))
 
 
 def _continuations(control: Sequence[Setting], job: Job, done: Done) -> list[Job]:
