@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from helpers.stored_tables import assert_same, tables, wait_for_part
 
 from reghar.cli import main
-from reghar.run.replicas import _places
+from reghar.run.replicas import _places, gpus_of, inside_ray
 
 PAIRS = 12 * 4
 
@@ -80,8 +81,9 @@ def test_one_of_three_replicas_is_killed_and_every_pair_is_stored_once(
     assert process.returncode == 0, errors
     assert_same(out, alone)
     assert not any(each.is_running() for each in before), "none is left behind"
-    engine = json.loads((out / "run.json").read_text())["sessions"][0]["engine"]
-    assert engine["arguments"]["replicas"] == 3
+    session = json.loads((out / "run.json").read_text())["sessions"][0]
+    assert session["engine"]["arguments"]["replicas"] == 3
+    assert len(session["restarts"]) == 1, "another was started in its place"
 
 
 @pytest.mark.timeout(240)
@@ -92,8 +94,10 @@ def test_when_all_replicas_die_the_run_ends_and_resumes_on_another_number(
     command = [*flags, "--engine", "ray", "--out", str(out)]
     with running([*command, "--replicas", "2"], REGHAR_SCRIPTED_PAUSE="0.05") as process:
         wait_for_part(process, out, 120)
-        for replica in replicas(process):
-            replica.kill()
+        while process.poll() is None:  # each is started again, but not for ever
+            for replica in replicas(process):
+                replica.kill()
+            time.sleep(0.2)
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 3, errors
     assert "all 2 replicas have died" in errors
@@ -116,6 +120,43 @@ def test_a_cluster_that_is_not_there(
 
 def test_replicas_on_one_machine_share_its_cores() -> None:
     assert _places(["a", "b", "a", "a"]) == [(0, 3), (0, 1), (1, 3), (2, 3)]
+
+
+IN_AN_ACTOR = """
+import json, ray, ray.util, sys
+from vllm.config import ParallelConfig
+from vllm.v1.executor import ray_utils
+from reghar.run.replicas import inside_ray
+
+# What vLLM asks where it runs, as it is in an actor with a bundle.
+ray.is_initialized = lambda: True
+ray_utils.ray_is_available = lambda: True
+ray.util.get_current_placement_group = lambda: "a group"
+
+def backend(**arguments):
+    return ParallelConfig(**arguments).distributed_executor_backend
+
+print(json.dumps({
+    size: (backend(tensor_parallel_size=size), backend(**inside_ray({"tensor_parallel_size": size})))
+    for size in (1, 2, 8)
+}))
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(240)
+def test_a_replica_with_several_gpus_keeps_its_workers_in_its_one_bundle() -> None:
+    """vLLM's own configuration code; in a process of its own, since importing it warns."""
+    command = [sys.executable, "-c", IN_AN_ACTOR]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    chosen = json.loads(done.stdout.splitlines()[-1])
+    assert chosen == {"1": ["uni", "uni"], "2": ["ray", "mp"], "8": ["ray", "mp"]}
+
+
+def test_the_users_own_executor_wins() -> None:
+    given = {"tensor_parallel_size": 2, "distributed_executor_backend": "ray"}
+    assert gpus_of(given) == 2
+    assert inside_ray(given) == given
 
 
 @pytest.mark.engine

@@ -155,7 +155,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=120.0,
         metavar="SECONDS",
-        help="give up when no server has answered for so long (default 120)",
+        help="give up when no server has answered for so long, or start an engine that has made no token "
+        "for so long again (default 120)",
     )
 
     chat = parser.add_argument_group("chat servers (--engine chat, docs/chat.md)")

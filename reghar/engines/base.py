@@ -29,6 +29,12 @@ class Sampling:
     """In [0, 1]; 0 is off."""
     barred: tuple[int, ...] = ()
     """Token ids that must not be generated."""
+    presence_penalty: float = 0.0
+    """In [-2, 2]; 0 is off."""
+    frequency_penalty: float = 0.0
+    """In [-2, 2]; 0 is off."""
+    repetition_penalty: float = 1.0
+    """Above 0, at most 2; 1 is off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,10 @@ class EngineInfo:
     arguments: dict[str, object]
 
 
+class EngineDeadError(EngineError):
+    """The engine is gone, and with it every response in flight; another may be started in its place."""
+
+
 class ResponseLostError(EngineError):
     """The rest of one response will never come, though the engine lives: draw it again from its start.
 
@@ -77,8 +87,10 @@ class Engine(Protocol):
         """Streams the response to `prompt_ids`, a chunk about every `interval` tokens.
 
         Requests of one `session` share most of their prompts: an engine of several servers sends
-        them where the first one went. Closing the generator ends the request. Raises `EngineError`
-        when the engine died, `ResponseLostError` when only this response is lost.
+        them where the first one went. Closing the generator ends the request. A response that ends in
+        any other way than `stop` and `length` is lost, never cut short or finished. Raises
+        `EngineDeadError` when the engine died, `ResponseLostError` when this response is lost, and
+        `EngineError` for what no further try can mend.
         """
 
     async def close(self) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from reghar.engines.sessions import Sessions
 from reghar.errors import EngineError
 
 TRIES = 10
 """Most tries of one request that fail by an error of the server; being asked to wait is none."""
 FIRST_REST, LONGEST_REST = 0.5, 30.0
 """Seconds that a server rests after its first failure; twice as long after each further one."""
-SESSIONS = 1 << 16
-"""Sessions whose server is remembered; far more than are ever in flight."""
 
 
 @dataclass(eq=False)
@@ -26,8 +24,6 @@ class Server:
 
     url: str
     """Up to and including `/v1`."""
-    requests: int = 0
-    """In flight."""
     failures: int = 0
     """In a row."""
     resting_until: float = 0.0
@@ -51,7 +47,7 @@ class Servers:
         self.members = [Server(url) for url in urls]
         self._patience = patience
         self._failing_since: float | None = None
-        self._homes: OrderedDict[str, Server] = OrderedDict()
+        self._sessions = Sessions(self.members)
 
     async def place(self, session: str) -> Server:
         """The server for the next request of a session; waits while all of them rest."""
@@ -59,30 +55,14 @@ class Servers:
             now = time.monotonic()
             awake = [server for server in self.members if server.resting_until <= now]
             if awake:
-                return self._home(session, awake)
+                return self._sessions.home(session, awake)
             rest = min(server.resting_until for server in self.members) - now
             # The jitter keeps the requests that waited from coming back all at once.
             await asyncio.sleep(rest * random.uniform(1.0, 1.2))
 
-    def _home(self, session: str, awake: list[Server]) -> Server:
-        home = self._homes.get(session)
-        if home is None or home not in awake:
-            home = min(awake, key=lambda server: server.requests)
-        if session:
-            self._homes[session] = home
-            self._homes.move_to_end(session)
-            if len(self._homes) > SESSIONS:
-                self._homes.popitem(last=False)
-        return home
-
-    @contextmanager
-    def request(self, server: Server) -> Iterator[None]:
+    def request(self, server: Server) -> AbstractContextManager[None]:
         """Counts a request while it runs."""
-        server.requests += 1
-        try:
-            yield
-        finally:
-            server.requests -= 1
+        return self._sessions.at(server)
 
     def answered(self, server: Server) -> None:
         """The server gave tokens: it is well."""

@@ -8,11 +8,14 @@ import itertools
 import logging
 import os
 import sys
+import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reghar.engines.base import Chunk, EngineInfo, Sampling
+from reghar.engines.base import Chunk, EngineDeadError, EngineInfo, ResponseLostError, Sampling
+from reghar.engines.sessions import Sessions
+from reghar.engines.warden import Warden
 from reghar.errors import EngineError
 
 
@@ -46,6 +49,9 @@ class VllmEngine:
         self._engine: Any = None
         self._info: EngineInfo | None = None
         self._numbers = itertools.count()
+        self._warden = Warden()
+        self._ranks: Sessions[int] = Sessions(range(1))
+        self.last_token = 0.0
 
     @property
     def info(self) -> EngineInfo:
@@ -56,8 +62,12 @@ class VllmEngine:
 
     def start(self) -> None:
         """See `Engine`."""
-        with _output_to(self._log):
-            self._start()
+        try:
+            with _output_to(self._log), self._warden.marking():
+                self._start()
+        except BaseException:
+            self._warden.dismiss()  # a signal may have come while the model was loading
+            raise
 
     def _start(self) -> None:
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
@@ -67,6 +77,7 @@ class VllmEngine:
             import vllm
             from vllm.engine.arg_utils import AsyncEngineArgs
             from vllm.platforms import current_platform
+            from vllm.usage.usage_lib import UsageContext
             from vllm.v1.engine.async_llm import AsyncLLM
         except ImportError as error:
             raise EngineError(
@@ -75,10 +86,16 @@ class VllmEngine:
         if current_platform.is_cpu():
             self._use_whole_cpu()
         try:
-            self._engine = AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments))
+            self._engine = AsyncLLM.from_engine_args(
+                AsyncEngineArgs(**self._arguments),
+                # The defaults of offline work: more prompt tokens in a step than a server takes.
+                usage_context=UsageContext.LLM_CLASS,
+                stat_loggers=[self._heartbeat],
+            )
         except (RuntimeError, ValueError, TypeError, OSError, AssertionError, ImportError) as error:
             model = self._arguments["model"]
             raise EngineError(f"vLLM cannot load {model!r}: {_first_line(error)}{self._see_log}") from error
+        self._ranks = Sessions(range(self._engine.vllm_config.parallel_config.data_parallel_size))
         self._info = EngineInfo(
             name="vllm",
             version=str(vllm.__version__),
@@ -109,32 +126,58 @@ class VllmEngine:
         }
         self._arguments = defaults | self._arguments
 
-    async def generate(
-        self,
-        prompt_ids: Sequence[int],
-        sampling: Sampling,
-        *,
-        interval: int = 1,
-        session: str = "",  # noqa: ARG002 - one server
-    ) -> AsyncGenerator[Chunk, None]:
-        """See `Engine`."""
-        from vllm import TokensPrompt
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+    def _heartbeat(self, *_: object) -> Any:
+        """What vLLM calls after every step, chunks being too rare to tell a slow engine from a hung one."""
+        from vllm.v1.metrics.loggers import StatLoggerBase
 
-        stream = self._engine.generate(
-            TokensPrompt(prompt_token_ids=list(prompt_ids)),
-            self.sampling_params(sampling, interval),
-            request_id=f"reghar-{next(self._numbers)}",
-        )
-        try:
-            # aclosing: an abandoned request is aborted now, not when the garbage collector finds it.
-            async with contextlib.aclosing(stream):
-                async for output in stream:
-                    yield _chunk(output)
-        except (EngineDeadError, EngineGenerateError) as error:
-            raise EngineError(f"vLLM died while generating{self._see_log}") from error
-        except Exception as error:  # a request that it refuses; its classes differ between versions
-            raise EngineError(f"vLLM refuses a request: {_first_line(error)}{self._see_log}") from error
+        beat = self._beat
+
+        class Heartbeat(StatLoggerBase):  # type: ignore[misc]
+            """Notes when a step has made tokens."""
+
+            def __init__(self) -> None: ...
+
+            def record(self, _: object, iteration_stats: object, *__: object, **___: object) -> None:
+                if iteration_stats is not None:
+                    beat()
+
+            def log_engine_initialized(self) -> None: ...
+
+        return Heartbeat()
+
+    def _beat(self) -> None:
+        self.last_token = time.monotonic()
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
+        """See `Engine`. With data parallelism a session keeps to one rank, which holds its prefix cache."""
+        from vllm import TokensPrompt
+        from vllm.v1.engine.exceptions import EngineDeadError as VllmDeadError
+        from vllm.v1.engine.exceptions import EngineGenerateError
+
+        with self._ranks.request(session) as rank:
+            stream = self._engine.generate(
+                TokensPrompt(prompt_token_ids=list(prompt_ids)),
+                self.sampling_params(sampling, interval),
+                request_id=f"reghar-{next(self._numbers)}",
+                data_parallel_rank=rank if len(self._ranks) > 1 else None,
+            )
+            try:
+                # aclosing: an abandoned request is aborted now, not when the garbage collector finds it.
+                async with contextlib.aclosing(stream):
+                    async for output in stream:
+                        yield _chunk(output)
+            except ResponseLostError:
+                raise
+            except VllmDeadError as error:
+                raise EngineDeadError(f"vLLM died while generating{self._see_log}") from error
+            except EngineGenerateError as error:
+                raise ResponseLostError(
+                    f"vLLM lost a response: {_first_line(error)}{self._see_log}"
+                ) from error
+            except Exception as error:  # a request that it refuses; its classes differ between versions
+                raise EngineError(f"vLLM refuses a request: {_first_line(error)}{self._see_log}") from error
 
     def sampling_params(self, sampling: Sampling, interval: int) -> Any:
         """The settings of one request as vLLM takes them."""
@@ -146,6 +189,9 @@ class VllmEngine:
             top_p=sampling.top_p,
             top_k=sampling.top_k,
             min_p=sampling.min_p,
+            presence_penalty=sampling.presence_penalty,
+            frequency_penalty=sampling.frequency_penalty,
+            repetition_penalty=sampling.repetition_penalty,
             max_tokens=sampling.max_tokens,
             seed=sampling.seed,
             logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
@@ -154,17 +200,24 @@ class VllmEngine:
             stream_interval=interval,
         )
 
+    def kill(self) -> None:
+        """Ends the engine's processes at once, hung ones too; vLLM then finds them dead."""
+        self._warden.kill()
+
     async def close(self) -> None:
         """See `Engine`."""
         if self._engine is not None:
             engine, self._engine = self._engine, None
             await asyncio.to_thread(engine.shutdown)
+        await asyncio.to_thread(self._warden.dismiss)
 
 
 def _chunk(output: Any) -> Chunk:
     completion = output.outputs[0]
     token_ids = list(completion.token_ids)
     reason = completion.finish_reason
+    if reason not in (None, "stop", "length"):
+        raise ResponseLostError(f"vLLM ended a response with {reason!r}")
     if reason == "stop" and token_ids:
         token_ids.pop()  # vLLM hands out the token that ended the response
     return Chunk(token_ids, reason, output.num_cached_tokens or 0)

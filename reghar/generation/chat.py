@@ -37,7 +37,7 @@ class ChatSchedule:
 
     async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[JobResult], None]) -> None:
         """Does every job, at most `concurrency` at a time. Raises `EngineError`, `CostCapError` too."""
-        await run_jobs(self.do, self.control, jobs, concurrency, finished)
+        await run_jobs(self.do, self.control, jobs, lambda: concurrency, finished)
 
     async def do(self, job: Job) -> JobResult:
         """One job: the request, unless its reply is stored, and the answer in it."""

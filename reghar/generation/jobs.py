@@ -69,22 +69,41 @@ async def run_jobs(
     do: Callable[[Job], Awaitable[JobResult]],
     control: Sequence[Setting],
     jobs: Iterable[Job],
-    concurrency: int,
+    slots: Callable[[], int],
     finished: Callable[[JobResult], None],
 ) -> None:
-    """See `Schedule.run`; `do` does a job, here or elsewhere."""
+    """Does all jobs and those that follow from them, and hands over each as it ends.
+
+    `do` does a job, here or elsewhere; `slots` says how many may be done at a time just now. Memory
+    does not grow with the number of jobs. The first failure ends the others and is raised as it is.
+    """
     queue: Iterator[Job] = iter(jobs)
+    following: list[Job] = []
+    running: set[asyncio.Task[tuple[Job, JobResult]]] = set()
+    ended: asyncio.Queue[asyncio.Task[tuple[Job, JobResult]]] = asyncio.Queue()
 
-    async def work() -> None:
-        for first in queue:
-            waiting = [first]
-            while waiting:
-                job = waiting.pop()
-                result = await do(job)
-                finished(result)
-                waiting += _continuations(control, job, result)
+    async def pair(job: Job) -> tuple[Job, JobResult]:
+        return job, await do(job)
 
-    await gather_or_cancel(work() for _ in range(concurrency))
+    try:
+        while True:
+            while len(running) < max(1, slots()):
+                # What follows a trace goes first: its blocks may still be in the engine's cache.
+                job = following.pop() if following else next(queue, None)
+                if job is None:
+                    break
+                task = asyncio.create_task(pair(job))
+                task.add_done_callback(ended.put_nowait)
+                running.add(task)
+            if not running:
+                return
+            task = await ended.get()
+            running.discard(task)
+            job, result = task.result()
+            finished(result)
+            following += _continuations(control, job, result)
+    finally:
+        await cancel(list(running))
 
 
 def _continuations(control: Sequence[Setting], job: Job, result: JobResult) -> list[Job]:

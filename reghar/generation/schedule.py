@@ -33,6 +33,9 @@ STREAM_INTERVAL = 16
 """Tokens a chunk of a trace's stream: a probe goes out at most this late, and the driver stays idle."""
 LOST_LIMIT = 10
 """Times that one response may be lost in a row before the engine counts as dead."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+"""Seconds before a response is drawn again, from its second loss on: an engine that is going down loses
+all that it is sent, at once, until it is gone."""
 
 
 @dataclass(kw_only=True)
@@ -58,7 +61,7 @@ class Schedule:
 
         Memory does not grow with the number of jobs. Raises `EngineError` when the engine dies.
         """
-        await run_jobs(self.do, self.control, jobs, concurrency, finished)
+        await run_jobs(self.do, self.control, jobs, lambda: concurrency, finished)
 
     async def do(self, job: Job) -> JobResult:
         """One job: the trace, unless it is stored, and its answers."""
@@ -108,6 +111,8 @@ class Schedule:
                         probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
                 if reason is not None:
                     break
+            if reason is None:
+                raise ResponseLostError("the engine ended a response without a reason")
             response.block = finder.find(response.ids)
             probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
             answers = await asyncio.gather(*probes)
@@ -223,15 +228,19 @@ class Schedule:
         decode, in_box = self.model.tokenizer.decode, self.probe.opens_box
         ids: list[int] = []
         cached: int | None = None
+        reason: FinishReason | None = None
         stream = self.engine.generate(prompt_ids, self._probe_sampling(seed), session=session)
         async with contextlib.aclosing(stream):
             async for chunk in stream:
+                reason = chunk.finish_reason
                 if chunk.cached_tokens is not None:
                     cached = max(cached or 0, chunk.cached_tokens)
                 for token in chunk.token_ids:
                     ids.append(token)
                     if in_box and (end := box_end(text := decode(ids))) is not None:
                         return ids, text[:end], cached
+        if reason is None:
+            raise ResponseLostError("the engine ended an answer without a reason")
         return ids, decode(ids), cached
 
     def _probe_sampling(self, seed: int) -> Sampling:
@@ -248,7 +257,9 @@ class Schedule:
 
 async def _redraw(draw: Callable[[], Awaitable[T]]) -> T:
     """What `draw` gives; drawn again where the engine lost the response."""
-    for _ in range(LOST_LIMIT):
+    for number in range(LOST_LIMIT):
+        if number > 1:
+            await asyncio.sleep(min(FIRST_PAUSE * 2 ** (number - 2), LONGEST_PAUSE))
         try:
             return await draw()
         except ResponseLostError as error:

@@ -187,6 +187,7 @@ def _start(time_limit_s: float, memory_limit: int) -> subprocess.Popen[bytes]:
         "OPENBLAS_NUM_THREADS": "1",  # each of its threads reserves address space
         "OMP_NUM_THREADS": "1",
     }
+    environment.pop("REGHAR_ENGINE", None)  # a worker started while an engine loads is no part of it
     return subprocess.Popen(  # noqa: S603  (our own module, no text from a model among the arguments)
         [sys.executable, "-P", "-m", "reghar.grading.worker", str(time_limit_s), str(memory_limit)],
         stdin=subprocess.PIPE,

@@ -1,24 +1,136 @@
-"""The engine and the schedule that a plan asks for."""
+"""What does a run's jobs: one engine in this process, or many elsewhere, behind one interface."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from reghar.engines.base import Engine
+from reghar.engines.base import Engine, EngineInfo
 from reghar.engines.chat import ChatEngine
 from reghar.engines.price import CostCap, Prices
 from reghar.engines.scripted import ScriptedEngine
+from reghar.engines.supervised import SupervisedEngine
 from reghar.generation.chat import ChatSchedule
-from reghar.generation.jobs import Activity
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.schedule import Schedule
 from reghar.run.plan import Plan
-from reghar.run.replicas import RayFleet
 from reghar.run.settings import RunSettings
 
+Activities = dict[str, Activity]
+"""By task."""
 
-def make_engine(plan: Plan, log: Path | None) -> Engine | RayFleet:
-    """What the settings name, not yet started; `log` gets what an engine in this process prints."""
+
+@dataclass(kw_only=True, eq=False)
+class Member:
+    """How one of several engines fares."""
+
+    name: str
+    """`replica 3 on 10.0.0.7`."""
+    alive: bool = True
+    in_flight: int = 0
+    """Jobs."""
+    jobs: int = 0
+    """JobResult."""
+    tokens: int = 0
+    """Generated."""
+
+
+class JobEngine(Protocol):
+    """Does whole jobs, several at a time. All methods but `start` belong to one event loop."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """Name, version and arguments of what runs; known once started."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs it can do at a time just now; at least 1."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The engines behind it, for display; none where there is just one."""
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """Why an engine was started again, one line a time."""
+
+    @property
+    def spent(self) -> float | None:
+        """What the run has cost so far, in the currency of its prices; None where nothing is paid for."""
+
+    def start(self) -> None:
+        """Loads the model, before any event loop runs. Raises `EngineError` with one line."""
+
+    async def do(self, job: Job) -> JobResult:
+        """One job: the trace, unless it is stored, and its answers. Raises `EngineError`."""
+
+    async def close(self) -> None:
+        """Ends all engines and their processes; may be called twice."""
+
+
+def make_engine(plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> JobEngine:
+    """What the settings name, not yet started.
+
+    `log` gets what an engine in this process prints; `activities` count what is done; `spent` is what
+    the run has cost before.
+    """
+    if plan.settings.engine == "ray":
+        from reghar.run.replicas import RayFleet
+
+        return RayFleet(plan, activities)
+    return LocalEngine(plan, log, activities, spent=spent)
+
+
+class LocalEngine:
+    """One engine that this process talks to itself, and the schedule over it."""
+
+    def __init__(self, plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> None:
+        self._engine = _chat_engine(plan, spent) if plan.settings.engine == "chat" else _engine(plan, log)
+        self._schedule = make_schedule(plan, self._engine, activities)
+        self._plan = plan
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `JobEngine`."""
+        return self._engine.info
+
+    @property
+    def slots(self) -> int:
+        """See `JobEngine`."""
+        return self._plan.settings.concurrency
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """See `JobEngine`."""
+        return ()
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """See `JobEngine`."""
+        return self._engine.failures if isinstance(self._engine, SupervisedEngine) else ()
+
+    @property
+    def spent(self) -> float | None:
+        """See `JobEngine`."""
+        return self._engine.spent if isinstance(self._engine, ChatEngine) else None
+
+    def start(self) -> None:
+        """See `JobEngine`."""
+        self._engine.start()
+
+    async def do(self, job: Job) -> JobResult:
+        """See `JobEngine`."""
+        return await self._schedule.do(job)
+
+    async def close(self) -> None:
+        """See `JobEngine`."""
+        await self._engine.close()
+
+
+def _engine(plan: Plan, log: Path | None) -> Engine:
     settings = plan.settings
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
@@ -35,23 +147,24 @@ def make_engine(plan: Plan, log: Path | None) -> Engine | RayFleet:
             timeout=settings.request_timeout,
             patience=settings.patience,
         )
-    if settings.engine == "ray":
-        return RayFleet(plan)
     from reghar.engines.vllm import VllmEngine
 
-    return VllmEngine(
-        plan.model.path,
-        revision=plan.model.revision if plan.settings.revision else None,
-        max_model_len=plan.context_needed,
-        # Probes must not queue behind traces: the blocks they need could be evicted meanwhile.
-        max_num_seqs=2 * settings.concurrency,
-        seed=settings.seed,
-        arguments=settings.engine_arguments,
-        log=log,
-    )
+    def build() -> VllmEngine:
+        return VllmEngine(
+            plan.model.path,
+            revision=plan.model.revision,
+            max_model_len=plan.context_needed,
+            # Probes must not queue behind traces: the blocks they need could be evicted meanwhile.
+            max_num_seqs=2 * settings.concurrency,
+            seed=settings.seed,
+            arguments=settings.engine_arguments,
+            log=log,
+        )
+
+    return SupervisedEngine(build, patience=settings.patience)
 
 
-def make_chat_engine(plan: Plan, spent: float) -> ChatEngine:
+def _chat_engine(plan: Plan, spent: float) -> ChatEngine:
     """The client of chat servers that a plan asks for; `spent`: what the run has cost so far."""
     from reghar.engines.preflight import base_urls
 
@@ -72,9 +185,7 @@ def prices(settings: RunSettings) -> Prices:
     return Prices(prompt=settings.price_in or 0.0, completion=settings.price_out or 0.0)
 
 
-def make_schedule(
-    plan: Plan, engine: Engine | ChatEngine, activities: dict[str, Activity]
-) -> Schedule | ChatSchedule:
+def make_schedule(plan: Plan, engine: Engine | ChatEngine, activities: Activities) -> Schedule | ChatSchedule:
     """The schedule that a plan asks for."""
     if isinstance(engine, ChatEngine):
         return ChatSchedule(

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
-from reghar.engines.base import Engine
-from reghar.engines.chat import ChatEngine
 from reghar.errors import EngineError, InputError, RunInterruptedError
-from reghar.generation.jobs import Activity, JobResult
-from reghar.run.engine import make_chat_engine, make_engine, make_schedule, prices
+from reghar.generation.jobs import Activity, JobResult, run_jobs
+from reghar.run.engine import Activities, JobEngine, make_engine, prices
 from reghar.run.pending import PendingJobs
 from reghar.run.plan import Plan
-from reghar.run.progress import ProgressBars, progress_bars
+from reghar.run.progress import Display, progress
 from reghar.run.provenance import new_manifest, now
-from reghar.run.replicas import RayFleet
 from reghar.run.scoring import PartScorer
 from reghar.store import load_run
 from reghar.store.folder import RunFolder
@@ -45,10 +43,14 @@ def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[s
             for part in folder.unscored_parts():
                 scorer.add(part)
             if jobs.count:
-                if console.is_terminal:
-                    console.print(f"loading the {plan.settings.engine} engine", highlight=False)
-                with _session(folder, plan) as engine:
-                    _generate(plan, engine, folder, jobs, scorer, console)
+                total = sum(plan.traces_of(name) for name in plan.tasks)
+                left = total - sum(jobs.done.values())
+                line = f"loading the {plan.settings.engine} engine; {left:,} of {total:,} traces to do"
+                console.print(line, highlight=False, soft_wrap=True)
+                activities = {task: Activity() for task in plan.tasks}
+                with _session(folder, plan, activities) as engine:
+                    _generate(plan, engine, activities, folder, jobs, scorer, console)
+                notes += [f"the engine was started again: {reason}" for reason in engine.failures]
         manifest = folder.manifest or new_manifest(plan)
         if jobs.count or manifest.end is None:
             folder.write_manifest(manifest.with_fields(end=now()))
@@ -85,19 +87,14 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
 
 def _generate(
     plan: Plan,
-    engine: Engine | ChatEngine | RayFleet,
+    engine: JobEngine,
+    activities: Activities,
     folder: RunFolder,
     pending: PendingJobs,
     scorer: PartScorer,
     console: Console,
 ) -> None:
     """Runs the schedule over what remains; whatever happens, finished jobs reach the disk."""
-    activities = {task: Activity() for task in plan.tasks}
-    if isinstance(engine, RayFleet):
-        run: Callable[..., Awaitable[None]] = partial(engine.run, activities=activities)
-        replicas = engine.replicas
-    else:
-        run, replicas = make_schedule(plan, engine, activities).run, []
     totals = {name: plan.traces_of(name) for name in plan.tasks}
 
     def store(part: int | None) -> None:
@@ -107,21 +104,22 @@ def _generate(
     def finished(result: JobResult) -> None:
         store(folder.add(result))
 
-    async def work(display: ProgressBars) -> None:
+    async def work(display: Display) -> None:
         async def tick() -> None:
             while True:
                 await asyncio.sleep(1)
-                display.update(activities, replicas)
+                display.update(activities, engine.members)
                 store(folder.flush_if_due())
 
         ticker = asyncio.create_task(tick())
         try:
-            await run(pending.jobs(), plan.settings.concurrency, finished)
+            await run_jobs(engine.do, plan.control, pending.jobs(), lambda: engine.slots, finished)
+            display.update(activities, engine.members)
         finally:
             ticker.cancel()
             await engine.close()
 
-    with progress_bars(console, totals, pending.done) as display:
+    with progress(console, totals, pending.done) as display:
         try:
             _run_interruptible(work(display))
         finally:
@@ -165,15 +163,31 @@ def _spent(folder: RunFolder, plan: Plan) -> float:
 
 
 @contextmanager
-def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | ChatEngine | RayFleet]:
+def _interrupting() -> Iterator[None]:
+    """SIGINT and SIGTERM end the block with `RunInterruptedError`, so that what it began is undone."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise RunInterruptedError("interrupted")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _session(folder: RunFolder, plan: Plan, activities: Activities) -> Iterator[JobEngine]:
     """A started engine; what it was and how long it ran is added to `run.json`."""
     start, clock = now(), time.monotonic()
-    engine: Engine | ChatEngine | RayFleet
-    if plan.settings.engine == "chat":
-        engine = make_chat_engine(plan, _spent(folder, plan))
-    else:
-        engine = make_engine(plan, folder.path / "engine.log")
-    engine.start()
+    spent = _spent(folder, plan) if plan.settings.engine == "chat" else 0.0
+    engine = make_engine(plan, folder.path / "engine.log", activities, spent=spent)
+    with _interrupting():
+        engine.start()
     info = EngineRecord.model_validate(asdict(engine.info))
     loaded = time.monotonic()
     try:
@@ -187,6 +201,7 @@ def _session(folder: RunFolder, plan: Plan) -> Iterator[Engine | ChatEngine | Ra
             engine_start_seconds=round(loaded - clock, 3),
             engine=info,
             concurrency=plan.settings.concurrency,
-            **({"spent": engine.spent} if isinstance(engine, ChatEngine) else {}),
+            restarts=tuple(engine.failures),
+            **({} if engine.spent is None else {"spent": engine.spent}),
         )
         folder.write_manifest(manifest.with_fields(sessions=(*manifest.sessions, session)))

@@ -2,7 +2,7 @@
 
 A replica streams tokens and sends probes by itself; only finished jobs travel. So the driver's work is
 a message a trace, and a replica that dies takes nothing with it but the traces it was in the middle of,
-which others draw again from their seeds.
+which others draw again from their seeds. A dead replica is started again in its place.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ import os
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reghar.engines.base import Engine, EngineInfo
+from reghar.engines.base import EngineInfo
+from reghar.engines.supervised import LEAST_PATIENCE, RESTARTS
 from reghar.errors import EngineError
-from reghar.generation.jobs import Activity, Job, JobResult, run_jobs
+from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.prompting.scripted import SCRIPTED_MODEL
-from reghar.run.progress import Replica
+from reghar.run.engine import Activities, LocalEngine, Member
 
 if TYPE_CHECKING:
     from reghar.run.plan import Plan
@@ -31,23 +32,56 @@ PLACEMENT_SECONDS = 900.0
 CONNECT_SECONDS = 10.0
 
 
-class RayFleet:
-    """The replicas of a run."""
+@dataclass(kw_only=True, eq=False)
+class Replica(Member):
+    """One engine, and where it runs."""
 
-    def __init__(self, plan: Plan) -> None:
+    number: int
+    """Of its bundle in the placement group."""
+    actor: Any
+    """Ray's handle."""
+    place: tuple[int, int]
+    """(which, of how many) it is on its machine."""
+    deaths: int = 0
+
+
+class RayFleet:
+    """The replicas of a run; see `JobEngine`."""
+
+    def __init__(self, plan: Plan, activities: Activities) -> None:
         """Nothing starts yet."""
         self._plan = plan
+        self._activities = activities
         self._info: EngineInfo | None = None
         self._group: Any = None
         self._is_ours = False
-        self.replicas: list[Replica] = []
+        self._replicas: list[Replica] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._watching = False
+        self.failures: list[str] = []
 
     @property
     def info(self) -> EngineInfo:
-        """See `Engine`; known once started."""
+        """See `JobEngine`."""
         if self._info is None:
             raise EngineError("the replicas have not been started")
         return self._info
+
+    @property
+    def spent(self) -> float | None:
+        """See `JobEngine`."""
+        return None
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """See `JobEngine`."""
+        return self._replicas
+
+    @property
+    def slots(self) -> int:
+        """See `JobEngine`: as many as the plan says on each replica that lives."""
+        return max(1, sum(each.alive for each in self._replicas)) * self._plan.settings.concurrency
 
     def start(self) -> None:
         """Finds or starts Ray, places the replicas and loads their engines. Raises `EngineError`."""
@@ -55,37 +89,26 @@ class RayFleet:
             import ray
         except ImportError as error:
             raise EngineError(f"Ray cannot be imported: {error}; install reghar[ray]") from error
-        settings = self._plan.settings
-        self._join(settings.address)
-        bundle = self._bundle()
-        self._place(bundle)
-        options = {
-            "num_cpus": bundle["CPU"],
-            "num_gpus": bundle.get("GPU", 0),
-            # A job more than the driver ever sends, so that a question is never queued behind jobs.
-            "max_concurrency": 2 * settings.concurrency * settings.replicas + 8,
-        }
-        remote = ray.remote(**options)(_Worker)
-        plan = replace(self._plan, tasks={}, problems={})
-        actors = [
-            remote.options(
-                scheduling_strategy=ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
-                    self._group, placement_group_bundle_index=i
-                )
-            ).remote(plan)
-            for i in range(settings.replicas)
-        ]
+        self._join(self._plan.settings.address)
         try:
+            bundle = self._bundle()
+            self._place(bundle)
+            actors = [self._actor(number) for number in range(self._plan.settings.replicas)]
             hosts = ray.get([actor.host.remote() for actor in actors])
-            infos = ray.get(
-                [actor.start.remote(*place) for actor, place in zip(actors, _places(hosts), strict=True)]
-            )
+            places = _places(hosts)
+            infos = ray.get([actor.start.remote(*place) for actor, place in zip(actors, places, strict=True)])
         except (ray.exceptions.RayActorError, EngineError) as error:
             self._shut_down()
-            raise EngineError(f"a replica cannot start: {_first_line(error)}") from error
-        self.replicas = [
-            Replica(name=f"replica {i} on {host}", actor=actor)
-            for i, (actor, host) in enumerate(zip(actors, hosts, strict=True))
+            line = _first_line(error)
+            raise EngineError(
+                line if isinstance(error, _NoRoomError) else f"a replica cannot start: {line}"
+            ) from error
+        except BaseException:
+            self._shut_down()  # a signal while the models were loading
+            raise
+        self._replicas = [
+            Replica(name=f"replica {i} on {host}", number=i, actor=actor, place=place)
+            for i, (actor, host, place) in enumerate(zip(actors, hosts, places, strict=True))
         ]
         self._info = EngineInfo(
             name="ray",
@@ -99,23 +122,6 @@ class RayFleet:
             },
         )
 
-    async def run(
-        self,
-        jobs: Iterable[Job],
-        concurrency: int,
-        finished: Callable[[JobResult], None],
-        *,
-        activities: dict[str, Activity],
-    ) -> None:
-        """As `Schedule.run`, with `concurrency` jobs on each replica; `activities` count what they did."""
-
-        async def do(job: Job) -> JobResult:
-            done = await self.do(job)
-            _count(activities[job.problem.task], done)
-            return done
-
-        await run_jobs(do, self._plan.control, jobs, concurrency * len(self.replicas), finished)
-
     async def do(self, job: Job) -> JobResult:
         """One job on the replica that has the fewest, and on another when that one dies.
 
@@ -123,40 +129,111 @@ class RayFleet:
         """
         import ray
 
+        if not self._watching:
+            self._watching = True
+            for replica in self._replicas:
+                self._begin(self._watch(replica))
         while True:
-            living = [each for each in self.replicas if each.alive]
-            if not living:
-                raise EngineError(
-                    f"all {len(self.replicas)} replicas have died; see Ray's logs of their workers"
-                )
-            each = min(living, key=lambda other: other.in_flight)
+            each = await self._freest()
             each.in_flight += 1
             try:
-                done: JobResult = await each.actor.do.remote(job)
+                result: JobResult = await each.actor.do.remote(job)
             except (ray.exceptions.RayActorError, EngineError) as error:
                 self._bury(each, error)
                 continue
             finally:
                 each.in_flight -= 1
             each.jobs += 1
-            each.tokens += _tokens(done)
-            return done
+            each.tokens += _tokens(result)
+            _count(self._activities[job.problem.task], result)
+            return result
 
     async def close(self) -> None:
         """Ends the replicas, and Ray where this run started it; may be called twice."""
+        for task in self._tasks:
+            task.cancel()
         await asyncio.to_thread(self._shut_down)
 
-    def _bury(self, each: Replica, error: Exception) -> None:
+    async def _freest(self) -> Replica:
+        """The living replica with the fewest jobs; waits while all of them are being started again."""
+        while True:
+            living = [each for each in self._replicas if each.alive]
+            if living:
+                return min(living, key=lambda each: each.in_flight)
+            if all(each.deaths > RESTARTS for each in self._replicas):
+                raise EngineError(
+                    f"all {len(self._replicas)} replicas have died, the last with: {self.failures[-1]}"
+                )
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _bury(self, each: Replica, error: BaseException) -> None:
         """A replica whose engine died is ended whole: its other jobs then come back as well."""
         import ray
 
-        if each.alive:
-            each.alive = False
-            ray.kill(each.actor)
-            if all(not other.alive for other in self.replicas):
-                raise EngineError(
-                    f"all {len(self.replicas)} replicas have died, the last with: {_first_line(error)}"
-                ) from error
+        if not each.alive:
+            return
+        each.alive = False
+        each.deaths += 1
+        self.failures.append(f"{each.name}: {_first_line(error)}")
+        ray.kill(each.actor)
+        if each.deaths <= RESTARTS:
+            self._begin(self._revive(each))
+        self._changed.set()
+
+    async def _revive(self, each: Replica) -> None:
+        """Another replica in the place of a dead one; tried again while it may still die."""
+        import ray
+
+        while each.deaths <= RESTARTS:
+            actor = self._actor(each.number)
+            try:
+                await actor.start.remote(*each.place)
+            except (ray.exceptions.RayActorError, EngineError) as error:
+                each.deaths += 1
+                self.failures.append(f"{each.name}: {_first_line(error)}")
+                ray.kill(actor)
+            else:
+                each.actor, each.alive = actor, True
+                break
+        self._changed.set()
+
+    async def _watch(self, each: Replica) -> None:
+        """Buries a replica whose process does not answer; a hung engine within it is its own business."""
+        patience = max(self._plan.settings.patience, LEAST_PATIENCE)
+        while True:
+            await asyncio.sleep(patience / 4)
+            if not each.alive:
+                continue
+            actor = each.actor
+            try:
+                await asyncio.wait_for(_answer(actor), patience)
+            except TimeoutError:
+                if actor is each.actor:
+                    self._bury(each, EngineError(f"its process did not answer for {patience:g} s"))
+            except Exception as error:  # noqa: BLE001 - however Ray says that it is gone
+                if actor is each.actor:
+                    self._bury(each, error)
+
+    def _begin(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _actor(self, number: int) -> Any:
+        import ray
+
+        bundle, settings = self._bundle(), self._plan.settings
+        options = {
+            "num_cpus": bundle["CPU"],
+            "num_gpus": bundle.get("GPU", 0),
+            # A job more than the driver ever sends, so that a question is never queued behind jobs.
+            "max_concurrency": 2 * settings.concurrency * settings.replicas + 8,
+            "scheduling_strategy": ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
+                self._group, placement_group_bundle_index=number
+            ),
+        }
+        return ray.remote(**options)(_Worker).remote(replace(self._plan, tasks={}, problems={}))
 
     def _join(self, address: str | None) -> None:
         import ray
@@ -189,10 +266,7 @@ class RayFleet:
         """What one replica occupies: its GPUs, or a CPU where the cluster has no GPU."""
         import ray
 
-        arguments = self._plan.settings.engine_arguments
-        gpus = 1
-        for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"):
-            gpus *= int(arguments.get(name) or 1)
+        gpus = gpus_of(self._plan.settings.engine_arguments)
         has_gpus = ray.cluster_resources().get("GPU", 0) > 0 and self._plan.settings.model != SCRIPTED_MODEL
         return {"CPU": 1.0, "GPU": float(gpus)} if has_gpus else {"CPU": 1.0}
 
@@ -209,8 +283,7 @@ class RayFleet:
             [bundle] * count, strategy="SPREAD" if "GPU" not in bundle else "PACK"
         )
         if (missing and not patience) or not self._group.wait(max(patience, 60.0)):
-            self._shut_down()
-            raise EngineError(
+            raise _NoRoomError(
                 f"{count} replicas of {_text(bundle)} need {_text(wanted)}; Ray has "
                 f"{_text({name: there.get(name, 0) for name in bundle})}; lower --replicas"
             )
@@ -221,7 +294,7 @@ class RayFleet:
         import ray
 
         self._is_ours = False
-        for each in self.replicas:
+        for each in self._replicas:
             if each.alive:
                 each.alive = False
                 ray.kill(each.actor)
@@ -230,19 +303,20 @@ class RayFleet:
         ray.shutdown()
 
 
+class _NoRoomError(EngineError):
+    """The cluster is too small."""
+
+
 class _Worker:
     """In a process of Ray's: one engine, and the schedule over the jobs that come."""
 
     def __init__(self, plan: Plan) -> None:
-        from reghar.run.engine import make_engine, make_schedule
-
         settings = plan.settings
         kind = "scripted" if settings.model == SCRIPTED_MODEL else "vllm"
+        if kind == "vllm":
+            settings = replace(settings, engine_arguments=inside_ray(settings.engine_arguments))
         plan = replace(plan, settings=replace(settings, engine=kind))
-        engine = make_engine(plan, None)
-        assert not isinstance(engine, RayFleet)  # noqa: S101 - of the kind above
-        self._engine: Engine = engine
-        self._schedule = make_schedule(plan, engine, {name: Activity() for name in plan.protocol.tasks})
+        self._engine = LocalEngine(plan, None, {name: Activity() for name in plan.protocol.tasks})
 
     async def host(self) -> str:
         """Address of the machine."""
@@ -258,9 +332,34 @@ class _Worker:
         self._engine.start()
         return self._engine.info
 
+    async def alive(self) -> bool:
+        """Answers at once, as long as the process can."""
+        return True
+
     async def do(self, job: Job) -> JobResult:
-        """See `Schedule.do`."""
-        return await self._schedule.do(job)
+        """See `JobEngine`."""
+        return await self._engine.do(job)
+
+
+def inside_ray(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The engine's arguments for a replica.
+
+    Left to itself, vLLM inside a Ray actor spreads several workers by Ray, which needs a bundle for
+    each GPU; a replica has one bundle with all of its GPUs, on one machine.
+    """
+    return {"distributed_executor_backend": "mp", **arguments} if gpus_of(arguments) > 1 else arguments
+
+
+def gpus_of(arguments: dict[str, Any]) -> int:
+    """GPUs that one engine with these arguments runs on."""
+    gpus = 1
+    for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"):
+        gpus *= int(arguments.get(name) or 1)
+    return gpus
+
+
+async def _answer(actor: Any) -> None:
+    await actor.alive.remote()
 
 
 def _require_answer(address: str) -> None:
@@ -286,17 +385,17 @@ def _places(hosts: list[str]) -> list[tuple[int, int]]:
     return places
 
 
-def _tokens(done: JobResult) -> int:
+def _tokens(result: JobResult) -> int:
     """Generated for a job."""
-    trace = len(done.trace.token_ids) - done.trace.given_tokens if done.is_new else 0
-    return trace + sum(len(answer.token_ids) for answer in done.answers)
+    trace = len(result.trace.token_ids) - result.trace.given_tokens if result.is_new else 0
+    return trace + sum(len(answer.token_ids) for answer in result.answers)
 
 
-def _count(activity: Activity, done: JobResult) -> None:
-    forced = [answer for answer in done.answers if answer.forced]
+def _count(activity: Activity, result: JobResult) -> None:
+    forced = [answer for answer in result.answers if answer.forced]
     activity.jobs += 1
     activity.probes += len(forced)
-    activity.tokens += _tokens(done)
+    activity.tokens += _tokens(result)
     activity.probe_prompt_tokens += sum(answer.prompt_tokens for answer in forced)
     activity.cached_tokens += sum(answer.cached_tokens or 0 for answer in forced)
 

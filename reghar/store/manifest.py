@@ -45,6 +45,8 @@ class Session(_ManifestRecord):
     engine: EngineRecord | None = None
     concurrency: int | None = None
     """Traces in flight at a time; with `ray`, on each replica."""
+    restarts: tuple[str, ...] | None = None
+    """Why the engine was started again, once for each time."""
     spent: float | None = None
     """What a chat server had cost the whole run by then, in the currency of its prices."""
 
