@@ -152,7 +152,7 @@ class TestHostile:
         assert hostile(source).stdout == b"bye\n"
         assert not self._left(marker)
 
-    @pytest.mark.parametrize("place", ["/etc/passwd", "/proc/1/environ", str(Path(__file__))])
+    @pytest.mark.parametrize("place", ["/etc/passwd", str(Path(__file__))])
     def test_no_file_of_ours_can_be_read(self, place: str) -> None:
         assert hostile(attempt(f"open({place!r}).read(1)")).stdout.startswith(b"no ")
 
@@ -163,7 +163,13 @@ class TestHostile:
 
     def test_the_environment_is_not_ours(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("CHAT_KEY", "sk-secret")
-        assert b"sk-secret" not in hostile("import os\nprint(dict(os.environ))").stdout
+        source = (
+            "import glob, os\nprint(dict(os.environ))\nfor file in glob.glob('/proc/*/environ'):\n"
+            "    try: print(open(file).read())\n    except OSError: pass"
+        )
+        printed = hostile(source).stdout
+        assert b"/box" in printed
+        assert b"sk-secret" not in printed
 
     def test_no_network_not_even_loopback(self) -> None:
         import socket
