@@ -20,7 +20,9 @@ from reghar.cli import main
 from reghar.engines.chat import ChatEngine, Reply
 from reghar.engines.price import CostCap, CostCapError, Prices
 from reghar.errors import EngineError, InputError
+from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.prompting.control import make_settings
+from reghar.report.page.build import _samples
 from reghar.store import load_run
 
 MESSAGES = [{"role": "user", "content": "6 x 7?"}]
@@ -242,6 +244,9 @@ def test_a_run_has_accuracy_and_lengths_but_no_reg(data: Path) -> None:
     assert task["efficiency"] is None
     assert task["control"] == []
     assert "no REG" in " ".join(report["notes"])
+    assert main(["report", str(data / "run"), "--html"]) == 0
+    signs = [sample["full"] for problem in _samples(run.outcomes("amc23")) for sample in problem]
+    assert signs.count(str(OUTCOMES.index(Outcome.REFUSED))) == 2
 
 
 def test_efforts_are_settings_with_control_and_scaling(data: Path) -> None:

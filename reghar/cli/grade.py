@@ -7,15 +7,19 @@ import json
 import sys
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reghar.cli.options import add_include_path
 from reghar.errors import InputError
+from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from reghar.grading import GradeRequest
 
 KINDS = ("integer", "math", "choice")
+CODE = "code"
+"""The kind of a program, which tests decide on and no gold answer."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,19 +37,50 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--answer", metavar="TEXT", help="the answer, or a text whose last box is the answer")
     rules = parser.add_mutually_exclusive_group()
     rules.add_argument("--task", metavar="NAME", help="take the kind of answer and the tolerance of a task")
-    rules.add_argument("--kind", choices=KINDS, help="kind of answer (default: math)")
+    rules.add_argument("--kind", choices=(*KINDS, CODE), help="kind of answer (default: math)")
     parser.add_argument(
         "--choice",
         action="append",
         metavar="TEXT",
         help="text of option A; again for B, C, ...",
     )
+    parser.add_argument(
+        "--tests",
+        type=Path,
+        metavar="FILE",
+        help="of --kind code: JSON with inputs and outputs, or with test (defines check(candidate)) and "
+        "entry_point; the last fenced block of --answer is run on them in a sandbox",
+    )
+    parser.add_argument(
+        "--unsafe-code", action="store_true", help="run code without a sandbox where there is none"
+    )
     add_include_path(parser)
     parser.add_argument("--jsonl", action="store_true", help="read JSON lines from standard input")
     parser.set_defaults(handler=_grade)
 
 
+def _grade_program(arguments: argparse.Namespace) -> int:
+    """A program against its tests (docs/code.md)."""
+    from reghar.grading.code import grade_code, read_tests
+
+    if arguments.tests is None or arguments.answer is None or arguments.gold or arguments.jsonl:
+        raise InputError("--kind code takes --tests FILE and --answer TEXT, and neither --gold nor --jsonl")
+    try:
+        content = json.loads(arguments.tests.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--tests {str(arguments.tests)!r} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"--tests {str(arguments.tests)!r} is not JSON ({error})") from error
+    verdict = grade_code(arguments.answer, read_tests(content), unsafe=arguments.unsafe_code)
+    sys.stdout.write(f"outcome: {verdict.outcome}\nwhy:     {printable(verdict.why)}\n")
+    return 0
+
+
 def _grade(arguments: argparse.Namespace) -> int:
+    if arguments.kind == CODE:
+        return _grade_program(arguments)
+    if arguments.tests is not None or arguments.unsafe_code:
+        raise InputError("--tests and --unsafe-code belong to --kind code")
     defaults = _defaults(arguments)
     if arguments.jsonl:
         if arguments.gold or arguments.answer is not None:

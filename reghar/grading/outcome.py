@@ -20,6 +20,12 @@ class Outcome(StrEnum):
     """A chat server cut the reply at the most tokens: it is not graded."""
     REFUSED = "refused"
     """The model, or a filter before it, would not answer."""
+    TESTS_FAILED = "tests_failed"
+    """A program that gave another output, or failed its check."""
+    TIME_LIMIT = "time_limit"
+    MEMORY_LIMIT = "memory_limit"
+    RUNTIME_ERROR = "runtime_error"
+    """A program that ended with an error, or wrote without end."""
 
 
 OUTCOMES: tuple[Outcome, ...] = tuple(Outcome)

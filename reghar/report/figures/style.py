@@ -49,6 +49,10 @@ OUTCOME_COLOURS: dict[str, str] = {
     Outcome.GRADER_ERROR: "#CC79A7",
     Outcome.TRUNCATED: "#0072B2",
     Outcome.REFUSED: "#000000",
+    Outcome.TESTS_FAILED: "#D55E00",
+    Outcome.TIME_LIMIT: "#56B4E9",
+    Outcome.MEMORY_LIMIT: "#CC79A7",
+    Outcome.RUNTIME_ERROR: "#E69F00",
     "missing": "#FFFFFF",
 }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import ascii_lowercase, digits
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reghar.grading.outcome import OUTCOMES
 from reghar.measures.efficiency import efficiency_of
 from reghar.measures.reg import area
 from reghar.prompting.thinking import Block, cut_position
@@ -108,7 +110,7 @@ def _problems(
 def _samples(outcomes: TaskOutcomes) -> list[list[dict[str, Any]]]:
     """A record for each stored sample of each problem; outcomes are one character a budget."""
     efficiency = efficiency_of(outcomes)
-    signs = np.array([*"012345", "-"])
+    signs = np.array([*f"{digits}{ascii_lowercase}"[: len(OUTCOMES)], "-"])  # `MISSING` is the last
     rows: list[list[dict[str, Any]]] = []
     for i in range(len(outcomes.problems)):
         rows.append([])

@@ -9,6 +9,10 @@ const OUTCOMES = [
   "grader_error",
   "truncated",
   "refused",
+  "tests_failed",
+  "time_limit",
+  "memory_limit",
+  "runtime_error",
 ];
 const SIGNS = {
   correct: "✓",
@@ -19,10 +23,14 @@ const SIGNS = {
   grader_error: "!",
   truncated: "✂",
   refused: "⊘",
+  tests_failed: "✗",
+  time_limit: "⧖",
+  memory_limit: "▣",
+  runtime_error: "!",
   missing: "·",
 };
 
-const outcomeOf = (code) => OUTCOMES[Number(code)] || "missing";
+const outcomeOf = (code) => OUTCOMES[Number.parseInt(code, 36)] || "missing";
 const sayOutcome = (outcome) => outcome.replace("_", " ");
 const badge = (outcome) =>
   el("span", { class: `badge ${outcome}` }, `${SIGNS[outcome]} ${sayOutcome(outcome)}`);

@@ -159,6 +159,10 @@ function why(problem, sample, one, at, outcome) {
     ],
     grader_error: [": the grader failed on it; counted as not correct, and shown apart. Gold: ", gold, "."],
     truncated: [": the server cut the reply at the most tokens; it is not graded, and shown apart."],
+    tests_failed: [": the program gave another output than a test asks for, or failed its check."],
+    time_limit: [": the program was not done in time."],
+    memory_limit: [": the program asked for more memory than it may have."],
+    runtime_error: [": the program ended with an error."],
     refused: [": the model or a filter before it would not answer; shown apart."],
   };
   return [how, said, verdicts[outcome]];
