@@ -11,8 +11,8 @@ left out at random. It is measured as well, and so is, with `--alpha 0`, the rew
 part: what remains between them is PLP's doing.
 
 Trained with TRL's RLOO, in which rewards keep their scale, on ladders of all lengths, none of them the
-task's. With `--longest 5` training is several times as fast, every check goes, and accuracy falls on
-ladders longer than any in training: shorter, not better, and REG says so.
+task's. With `--longest 5` training is several times as fast and every check goes, but the model then
+fails on longer ladders: shorter, not better, and REG says so.
 `reghar run` measures every model on the task `ladder`; differences are paired by problem. `--minutes` are
 minutes of `--threads` processors, so that a busy machine trains as much. Needs trl; run it from the
 repository's root:
