@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gpu_sim.engine import BLOCK
 from gpu_sim.prices import QWEN3_4B, RTX_4090, blocks
-from gpu_sim.table import SCENARIOS, Row, Scenario, render, rows
+from gpu_sim.table import DEFAULT, SCENARIOS, Row, Scenario, overview, render, rows, sensitivity
 
 QUICK = Scenario(
     model=QWEN3_4B,
@@ -28,6 +29,7 @@ QUICK = Scenario(
     concurrency=16,
 )
 """Thirty short traces on a card whose KV cache holds 8,000 tokens: scarce, and simulated in seconds."""
+QUICK_ROWS = ("plain", "in flight", "in flight, priority", "together, priority, late", DEFAULT)
 
 
 def main() -> None:
@@ -43,20 +45,26 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.scenarios) - set(SCENARIOS):
         parser.error(f"unknown scenario {min(unknown)!r}; known: {', '.join(SCENARIOS)}")
-    chosen = {"quick": QUICK} if arguments.quick else SCENARIOS
-    lines = []
+    names = arguments.scenarios or list(SCENARIOS)
+    chosen = {"quick": QUICK} if arguments.quick else {name: SCENARIOS[name] for name in names}
+    results = {}
     for name, scenario in chosen.items():
-        if arguments.scenarios and name not in arguments.scenarios and not arguments.quick:
-            continue
         with _quiet():
-            results = list(rows(scenario))
-        tokens = results[0].outcome.trace_tokens
-        kv_tokens = (blocks(scenario.model, scenario.card) - 1) * 16
+            found = list(rows(scenario, only=QUICK_ROWS if arguments.quick else ()))
+        results[name] = scenario, found
+        kv_tokens = (blocks(scenario.model, scenario.card) - 1) * BLOCK
+        tokens = found[0].outcome.trace_tokens
         print(f"\n**{name}**: {tokens / 1e6:.2f} M trace tokens, KV cache of {kv_tokens:,} tokens\n")
-        print(*render(scenario, results), sep="\n", flush=True)
-        lines += [json.dumps({"scenario": name, **_counts(scenario, row)}) for row in results]
+        print(*render(scenario, found), sep="\n", flush=True)
+    print("\n**Ratio to plain generation at its best**\n", *overview(results), sep="\n")
+    print("\n**The defaults under other prices**\n", *sensitivity(results), sep="\n")
     if arguments.json:
-        Path(arguments.json).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        lines = (
+            json.dumps({"scenario": name, **_counts(scenario, row)}) + "\n"
+            for name, (scenario, found) in results.items()
+            for row in found
+        )
+        Path(arguments.json).write_text("".join(lines), encoding="utf-8")
 
 
 def _counts(scenario: Scenario, row: Row) -> dict[str, Any]:

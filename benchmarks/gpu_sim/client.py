@@ -138,6 +138,8 @@ class _Client:
         self.active: set[_Trace] = set()
         self.holding: dict[_Trace, None] = {}
         """Traces with held probes, oldest first."""
+        self.tokens_in_flight = 0
+        """Of running traces, their prompts included."""
         self.on_the_way: deque[tuple[int, _Trace, list[int]]] = deque()
         """(step of arrival, trace, budgets)"""
         self.answers, self.answer_tokens = random.Random(0), answer_tokens
@@ -168,6 +170,7 @@ class _Client:
         for name, ended in step.outputs:
             trace = self.owners[name]
             if name == trace.name:
+                self.tokens_in_flight += steps
                 sent |= self._pass_budgets(trace, ended)
             if ended:
                 self._end(name, trace)
@@ -209,6 +212,7 @@ class _Client:
             trace.request = self.engine.add(trace.name, trace.prompt, trace.length, TRACE)
             self.owners[trace.name] = trace
             self.active.add(trace)
+            self.tokens_in_flight += len(trace.prompt)
             self.all_started = len(self.rows)
             started = True
         return started
@@ -251,10 +255,7 @@ class _Client:
         release = self.policy.release
         if release == "waves":
             return True
-        return release != "none" and hold_probes(release, self.kv_tokens, self._tokens_in_flight())
-
-    def _tokens_in_flight(self) -> int:
-        return sum(len(t.prompt) + t.drawn for t in self.active if t.request is not None)
+        return release != "none" and hold_probes(release, self.kv_tokens, self.tokens_in_flight)
 
     def _send(self, trace: _Trace) -> None:
         self.holding.pop(trace, None)
@@ -282,6 +283,7 @@ class _Client:
         del self.owners[name]
         if name == trace.name:
             trace.request = None
+            self.tokens_in_flight -= len(trace.prompt) + trace.length
             self.trace_tokens += trace.length
             self.seen = self.seen.add(len(trace.prompt), trace.length)
             if self.policy.concurrency is None:

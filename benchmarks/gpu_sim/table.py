@@ -12,6 +12,8 @@ from gpu_sim.lengths import Kind, draw_lengths
 from gpu_sim.prices import H100, L4, QWEN3_4B, R1_1B5, RTX_4090, Card, Model, Prices, blocks, seconds
 
 PROBLEMS = 30
+DEFAULT = "auto, late"
+"""The row of the run's defaults, with probes that reach the engine some steps late, as they do."""
 SHORT_ANSWERS = (3, 7)
 """GSM8K's numbers have 3.3 digits on average, the brace included; the engine adds some before it is told."""
 LARGEST_CAPTURED = 512
@@ -38,25 +40,25 @@ SCENARIOS: Mapping[str, Scenario] = {
         model=QWEN3_4B, card=H100, kind="aime", samples=16, plain=(64, 96, 128), concurrency=96
     ),
     "4b-24g-aime": Scenario(
-        model=QWEN3_4B, card=RTX_4090, kind="aime", samples=8, plain=(16, 32, 64, 192), concurrency=64
+        model=QWEN3_4B, card=RTX_4090, kind="aime", samples=8, plain=(16, 64, 192), concurrency=64
     ),
     "1b5-h100-aime": Scenario(
-        model=R1_1B5, card=H100, kind="aime", samples=16, plain=(64, 256, 512), concurrency=256
+        model=R1_1B5, card=H100, kind="aime", samples=16, plain=(64, 192, 256), concurrency=256
     ),
     "1b5-24g-aime": Scenario(
         model=R1_1B5, card=RTX_4090, kind="aime", samples=8, plain=(64, 96, 128), concurrency=96
     ),
     "4b-h100-gsm8k": Scenario(
-        model=QWEN3_4B, card=H100, kind="gsm8k", samples=32, plain=(64, 256, 480, 512), concurrency=480
+        model=QWEN3_4B, card=H100, kind="gsm8k", samples=32, plain=(64, 256, 480), concurrency=480
     ),
     "4b-24g-gsm8k": Scenario(
-        model=QWEN3_4B, card=RTX_4090, kind="gsm8k", samples=32, plain=(64, 96, 128, 256), concurrency=128
+        model=QWEN3_4B, card=RTX_4090, kind="gsm8k", samples=32, plain=(64, 112, 128, 256), concurrency=112
     ),
     "1b5-h100-gsm8k": Scenario(
-        model=R1_1B5, card=H100, kind="gsm8k", samples=32, plain=(64, 256, 480, 512), concurrency=480
+        model=R1_1B5, card=H100, kind="gsm8k", samples=32, plain=(64, 256, 480), concurrency=480
     ),
     "1b5-24g-gsm8k": Scenario(
-        model=R1_1B5, card=RTX_4090, kind="gsm8k", samples=32, plain=(64, 256, 384, 512), concurrency=384
+        model=R1_1B5, card=RTX_4090, kind="gsm8k", samples=32, plain=(64, 256, 384), concurrency=384
     ),
 }
 
@@ -102,7 +104,7 @@ def policies(scenario: Scenario) -> Iterator[tuple[str, Policy, tuple[int, int]]
     good = Policy(concurrency=scenario.concurrency)
     flight, together = replace(good, release="in-flight"), replace(good, release="together")
     auto = Policy(release="auto", priority=True)
-    yield "in flight", Policy(concurrency=64, release="in-flight"), ANSWER_TOKENS
+    yield "in flight, 64", Policy(concurrency=64, release="in-flight"), ANSWER_TOKENS
     if scenario.concurrency != 64:
         yield "in flight", flight, ANSWER_TOKENS
     yield "in flight, priority", replace(flight, priority=True), ANSWER_TOKENS
@@ -117,11 +119,13 @@ def policies(scenario: Scenario) -> Iterator[tuple[str, Policy, tuple[int, int]]
         yield "auto, late, short answers", replace(auto, late=3), SHORT_ANSWERS
 
 
-def rows(scenario: Scenario) -> Iterator[Row]:
-    """All rows of a scenario, simulated one after the other."""
+def rows(scenario: Scenario, only: Sequence[str] = ()) -> Iterator[Row]:
+    """The rows of a scenario, or those with the labels `only`, simulated one after the other."""
     lengths = draw_lengths(scenario.kind, PROBLEMS, scenario.samples)
     count = blocks(scenario.model, scenario.card)
     for label, policy, answer_tokens in policies(scenario):
+        if only and label not in only:
+            continue
         outcome = simulate(
             lengths,
             count,
@@ -178,6 +182,35 @@ def render(scenario: Scenario, results: Sequence[Row]) -> Iterator[str]:
             f"{np.average(outcome.steps[:, 2], weights=times):.0f}",
             *(f"{row.seconds(model, *priced) / bests[name]:.3f}" for name, priced in columns.items()),
         )
+
+
+def overview(results: Mapping[str, tuple[Scenario, Sequence[Row]]]) -> Iterator[str]:
+    """Lines of a Markdown table with a line a scenario and a column a policy: ratios."""
+    labels = list(dict.fromkeys(row.label for _, found in results.values() for row in found))
+    labels.remove("plain")
+    yield _line("", "plain at its best, C", *labels, "cached")
+    yield "|---|" + "---:|" * (len(labels) + 2)
+    for name, (scenario, found) in results.items():
+        model, card = scenario.model, scenario.card
+        best = _best(found, model, card, _BASE)
+        ratios = {row.label: f"{row.seconds(model, card) / best:.3f}" for row in found}
+        plain = min((r for r in found if r.label == "plain"), key=lambda r: r.seconds(model, card))
+        cached = next((f"{row.cached:.1%}" for row in found if row.label == DEFAULT), "")
+        cells = (ratios.get(label, "") for label in labels)
+        yield _line(name, f"{best:.1f} s, {plain.outcome.concurrency}", *cells, cached)
+
+
+def sensitivity(results: Mapping[str, tuple[Scenario, Sequence[Row]]]) -> Iterator[str]:
+    """Lines of a Markdown table: the default policy's ratio under every assumption about prices."""
+    yield _line("", "base", *SENSITIVITIES, "L4")
+    yield "|---|" + "---:|" * (2 + len(SENSITIVITIES))
+    for name, (scenario, found) in results.items():
+        row = next(row for row in found if row.label == DEFAULT)
+        priced = [(scenario.card, prices) for prices in (_BASE, *SENSITIVITIES.values())]
+        if scenario.card is RTX_4090:
+            priced.append((L4, _BASE))
+        cells = [row.seconds(scenario.model, *p) / _best(found, scenario.model, *p) for p in priced]
+        yield _line(name, *(f"{cell:.3f}" for cell in cells), *([] if scenario.card is RTX_4090 else [""]))
 
 
 def _best(results: Iterable[Row], model: Model, card: Card, prices: Prices) -> float:
