@@ -82,13 +82,14 @@ class RegharLM(LM):  # type: ignore[misc]
         """What lm-eval writes under `config`: the run, its protocol, and how errors were estimated."""
         if self._run is None:
             return {"model": "reghar"}
-        manifest = self._run.manifest.as_dict()
+        manifest = self._run.manifest
+        content = manifest.as_dict()
         kept = ("digest", "protocol", "seed", "frontier", "interval", "versions")
         return {
             "model": "reghar",
             "model_args": {"model": self._run.model, "run": str(self._run.path)},
-            "model_revision": manifest.get("revision"),
-            "reghar": {key: manifest.get(key) for key in kept},
+            "model_revision": manifest.revision,
+            "reghar": {key: content.get(key) for key in kept},
         }
 
     def loglikelihood(self, requests: object, disable_tqdm: bool = False) -> NoReturn:  # noqa: ARG002
