@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,10 +25,9 @@ def action() -> dict[str, Any]:
 def perform(action: dict[str, Any], name: str, inputs: dict[str, str], where: Path) -> int:
     """Runs one step: bash as GitHub starts it, `inputs` put where the step's `env` asks for them."""
     (step,) = (step for step in action["runs"]["steps"] if step["name"] == name)
-    values = {key: entry.get("default", "") for key, entry in action["inputs"].items()} | inputs
-    env = {
-        key: values[text.removeprefix("${{ inputs.").removesuffix(" }}")] for key, text in step["env"].items()
-    }
+    values = {f"inputs.{key}": entry.get("default", "") for key, entry in action["inputs"].items()}
+    values |= {f"inputs.{key}": value for key, value in inputs.items()} | {"github.action_path": str(ROOT)}
+    env = {key: values[text.removeprefix("${{ ").removesuffix(" }}")] for key, text in step["env"].items()}
     assert "${{" not in step["run"], "inputs reach the shell through the environment alone"
     script = where / "step.sh"
     script.write_text(step["run"])
@@ -77,14 +77,86 @@ def test_run_check_and_summary(action: dict[str, Any], tmp_path: Path) -> None:
     assert (tmp_path / "output").read_text().splitlines()[-3:] == ["verdict=worse", *["verdict=refused"] * 2]
 
 
-def test_the_documented_workflow_uses_inputs_that_exist(action: dict[str, Any]) -> None:
+def documented(language: str) -> str:
+    """The first block of that language in the page on CI."""
     page = (ROOT / "docs" / "ci.md").read_text()
-    example = page.partition("```yaml\n")[2].partition("```")[0]
-    workflow = yaml.safe_load(example)
+    return page.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def documented_inputs() -> dict[str, str]:
+    """What the documented workflow gives the action."""
+    workflow = yaml.safe_load(documented("yaml"))
     (step,) = (
         step
         for job in workflow["jobs"].values()
         for step in job["steps"]
         if step.get("uses", "").partition("@")[0].endswith("/reghar")
     )
-    assert set(step["with"]) <= set(action["inputs"])
+    given: dict[str, str] = step["with"]
+    return given
+
+
+def test_the_documented_workflow_uses_inputs_that_exist(action: dict[str, Any]) -> None:
+    assert set(documented_inputs()) <= set(action["inputs"])
+
+
+def test_words_of_an_input_reach_the_command_as_they_are(action: dict[str, Any], tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text('#!/bin/bash\nprintf "<%s>" "$@" > words\n')
+    python.chmod(0o755)
+    inputs = {"python": str(python), "out": "o", "run": '--a \'\' "b c"\n --d ""\n', "check": '--e ""'}
+    assert perform(action, "Run", inputs, tmp_path) == 0
+    assert (tmp_path / "words").read_text() == "<-m><reghar><run><--a><><b c><--d><><--out><o>"
+    assert perform(action, "Check", inputs, tmp_path) == 0
+    assert (tmp_path / "words").read_text().startswith("<-m><reghar><check><o><--e><><--junit>")
+
+
+def test_the_engine_is_installed_as_make_installs_it(action: dict[str, Any]) -> None:
+    (install,) = (step["run"] for step in action["runs"]["steps"] if step["name"] == "Install")
+    mine = re.findall(r"^    *pip (.*)$", install.partition("else")[0], re.MULTILINE)
+    recipe = (ROOT / "Makefile").read_text().partition("$(READY): ")[2].partition("touch")[0]
+    others = re.findall(r"pip install --quiet --disable-pip-version-check (.*)$", recipe, re.MULTILINE)
+    assert [re.sub(r'"?\$ACTION(/requirements.txt)?"', r"HERE\1", line) for line in mine] == [
+        line.replace("-e .", "HERE").replace("-r requirements.txt", "-r HERE/requirements.txt")
+        for line in others
+    ]
+    assert re.search(r"^datasets==", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+
+
+@pytest.mark.timeout(900)
+def test_the_documented_example_from_installation_to_verdict(
+    action: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a clean folder with a fresh environment: the wheel and what it depends on, from the index.
+
+    The engine is the scripted one: that of `install: cpu` is gigabytes, and `make` has just installed it by
+    the same lines.
+    """
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.setenv("PIP_CONSTRAINT", str(ROOT / "requirements.txt"))
+    wheels, where = tmp_path / "wheels", tmp_path / "clean"
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet"]
+    subprocess.run([*build, "--wheel-dir", wheels, ROOT], check=True)
+    (wheel,) = wheels.glob("reghar-*.whl")
+    subprocess.run([sys.executable, "-m", "venv", where / "venv"], check=True)
+    write_data(where / "data")
+    (where / "reghar.toml").write_text(documented("toml"))
+    given = documented_inputs()
+    assert "--model ./model" in given["run"]
+    inputs = given | {
+        "python": str(where / "venv" / "bin" / "python"),
+        "install": f"{wheel}[hub]",
+        "run": given["run"].replace("--model ./model", "--engine scripted --data-dir data"),
+    }
+    baseline = {"out": "results/reference/run", "run": f"{inputs['run']} --seed 1"}
+    assert perform(action, "Install", inputs, where) == 0
+    assert perform(action, "Run", inputs | baseline, where) == 0
+    for step in ("Run", "Check", "Summary", "Page"):
+        assert perform(action, step, inputs, where) == 0, step
+    assert (where / "output").read_text() == "verdict=passed\n"
+    summary = (where / "summary.md").read_text()
+    assert all(gate in summary for gate in ("REG", "accuracy@1024"))
+    (upload,) = (step["with"]["path"] for step in action["runs"]["steps"] if step["name"] == "Pictures")
+    patterns = upload.replace("${{ inputs.out }}", "results/ci").splitlines()
+    kept = {path.name for pattern in patterns for path in where.glob(pattern)}
+    assert kept >= {"report.md", "report.json", "curves.png", "page.html", "check.md", "check.xml"}

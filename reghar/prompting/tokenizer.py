@@ -5,7 +5,6 @@ Only the configuration and the tokenizer are read here; the weights are the engi
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,16 +90,25 @@ def _locate(name: str) -> str:
 def _read_pretrained(name: str, path: str, revision: str | None) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoTokenizer
 
-    # The hub's client reports each of its retries; the one line below says it all.
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    from reghar.hub import hub_errors, hub_reason, hub_silence
+
+    on_hub = not Path(path).is_dir()
+    if on_hub:
+        hub_silence()
     try:
         config = AutoConfig.from_pretrained(path, revision=revision)
-        return config, AutoTokenizer.from_pretrained(path, revision=revision)
-    except (OSError, ValueError, KeyError) as error:
+        # Both of one commit, even where the hub gets another one in between.
+        commit = getattr(config, "_commit_hash", None)
+        return config, AutoTokenizer.from_pretrained(path, revision=commit or revision)
+    except hub_errors() as error:
+        if on_hub:
+            raise InputError(
+                f"model {name!r} is no folder and cannot be read from the hub: {hub_reason(error)}, "
+                "or give an existing folder or demo:NAME"
+            ) from error
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
-            f"model {name!r} is no folder and cannot be read from the hub: {reason} "
-            "Give an existing folder, a hub name, or demo:NAME"
+            f"model folder {name!r} cannot be read: {reason}; give a folder saved by save_pretrained"
         ) from error
 
 

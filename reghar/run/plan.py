@@ -101,8 +101,9 @@ def make_plan(settings: RunSettings) -> Plan:
     budgets = parse_budgets(settings.budgets, settings.max_tokens)
     tasks = _load_tasks(settings)
     samples = parse_samples(settings.samples, tuple(tasks))
-    problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
+    # The model first: a name that does not exist is said before any data set is fetched.
     model, tokens, served_notes = _ask_servers(settings, _load_model(settings))
+    problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
     prompt = PromptFormat(
         tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import logging
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -188,32 +188,45 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
     """Rows that the package `datasets` loads, from the hub or from files of another format."""
     try:
         import datasets
-        from huggingface_hub.errors import HfHubHTTPError
+
+        from reghar.hub import hub_errors, hub_reason, hub_silence
     except ImportError as error:
         raise InputError(
             f"task {task.name}: the hub needs the package `datasets` (pip install 'reghar[hub]'), "
             "or give --data-dir DIR"
         ) from error
     source = task.dataset
+    on_hub = "/" in path and not Path(path).exists()
+    if on_hub:
+        hub_silence()
+    # Its bars and warnings would bury the one line that says what is wrong.
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
     # lm-eval drops this key as well: `datasets` 4 refuses it.
     arguments = {key: value for key, value in arguments.items() if key != "trust_remote_code"}
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # its retries would bury the one line that says what is wrong
     try:
-        return list(
-            datasets.load_dataset(
-                path, source.name, split=source.split, revision=source.revision, **arguments
-            )
+        builder = datasets.load_dataset_builder(path, source.name, revision=source.revision, **arguments)
+        if on_hub:
+            _check_revision(task, str(builder.hash))
+        builder.download_and_prepare()
+        return list(builder.as_dataset(split=source.split))
+    except (datasets.exceptions.DatasetsError, *hub_errors()) as error:
+        reason = (
+            hub_reason(error) if on_hub else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         )
-    except (datasets.exceptions.DatasetsError, HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"task {task.name}: {_place(source)} could not be loaded ({type(error).__name__}: {reason}): "
-            "check name, access and network, or give --data-dir DIR"
+            f"task {task.name}: {_place(source)} could not be loaded: {reason}, or give --data-dir DIR"
         ) from error
-    finally:
-        logger.setLevel(level)
+
+
+def _check_revision(task: Task, commit: str) -> None:
+    """Without a network `datasets` takes whatever revision its cache got last."""
+    pinned = task.dataset.revision
+    if pinned is not None and re.fullmatch("[0-9a-f]{40}", pinned) and commit != pinned:
+        raise InputError(
+            f"task {task.name}: the hub does not answer, and the cache holds revision {commit} of "
+            f"{_place(task.dataset)}, not {pinned}: check the network, or give --data-dir DIR"
+        )
 
 
 def _place(source: Dataset) -> str:
