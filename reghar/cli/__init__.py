@@ -16,7 +16,7 @@ from reghar.terminal import printable, shortened
 
 GROUPS = {
     "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "grade"),
-    "compare": ("compare", "check"),
+    "compare": ("compare", "check", "power"),
     "train": ("reward", "export"),
     "data": ("frontier", "tasks", "budgets", "contamination"),
 }
@@ -29,6 +29,7 @@ EXIT_CODES = """exit codes:
   1    a check failed
   2    bad input, or things that must not be compared
   3    the engine or the disk failed; what was finished is stored
+  4    a check is undecided
   70   an error of reghar itself; --debug shows where
   130  interrupted; what was finished is stored
   141  whoever read the output has gone"""

@@ -6,12 +6,14 @@ that do not exist are NaN. Length |y| is in response tokens, or in those that th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reghar.measures.curves import stored_traces
+from reghar.measures.bootstrap import REPLICATES, bootstrap_problems, problem_expansion
+from reghar.measures.curves import problem_means, stored_traces
+from reghar.measures.estimate import Estimate
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -33,6 +35,62 @@ class Efficiency:
     """Shape (P, n): |y| - min(settled, |y|), tokens; NaN where never settled."""
     outcome_efficiency: Array
     """Shape (P, n): min(first correct, |y|) / |y|, 0..1, low is wordy; NaN if never correct or |y| = 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EfficiencyMean:
+    """One figure over a task: mean over the traces of each problem that have it, then over problems."""
+
+    value: float
+    low: float | None
+    """Lower end of the 95% interval over problems; None for fewer than 2."""
+    high: float | None
+    traces: int
+    """How many traces have the figure, at least 1."""
+
+
+def efficiency_means(
+    outcomes: TaskOutcomes, *, seed: int, replicates: int = REPLICATES
+) -> dict[str, EfficiencyMean | None]:
+    """Every field of `Efficiency`, and `never_correct`: the share of traces right at no budget.
+
+    None where no trace has the figure. Intervals draw the problems that have it.
+    """
+    traces = efficiency_of(outcomes)
+    values = {field.name: getattr(traces, field.name) for field in fields(traces)}
+    never = np.where(np.isnan(traces.first_correct), 1.0, 0.0)
+    values["never_correct"] = np.where(np.isnan(traces.overthought), np.nan, never)
+    return {
+        name: _over_problems(one, name in SHARES, outcomes.task, seed, replicates)
+        for name, one in values.items()
+    }
+
+
+SHARES = ("overthought", "outcome_efficiency", "never_correct")
+"""Figures between 0 and 1."""
+
+
+def _over_problems(
+    values: Array, share: bool, task: str, seed: int, replicates: int
+) -> EfficiencyMean | None:
+    known = np.isfinite(values)
+    held = known.any(axis=1)
+    if not held.any():
+        return None
+    means = problem_means(np.where(known, values, 0.0), known)
+    mean, problems = float(means.mean()), len(means)
+    low = high = None
+    if problems > 1:
+        draws = bootstrap_problems(means[:, None], seed=seed, task=task, replicates=replicates)[:, 0]
+        low, high = Estimate(
+            value=mean,
+            replicates=draws,
+            expansion=problem_expansion(problems),
+            problems=problems,
+            drawn="problems",
+            share=share,
+        ).interval()
+    return EfficiencyMean(value=mean, low=low, high=high, traces=int(known.sum()))
 
 
 def efficiency_of(outcomes: TaskOutcomes) -> Efficiency:

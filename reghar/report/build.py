@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
 from reghar.measures.curves import Curve, curve_of
-from reghar.measures.efficiency import efficiency_of
+from reghar.measures.efficiency import efficiency_means
 from reghar.measures.task import TaskMeasures, average_measures, task_measures
 from reghar.report.control import method_records
 from reghar.report.schema import (
@@ -70,7 +69,7 @@ def build_report(
                 measures[task],
                 reference,
                 method_records(run, task, interval=interval, seed=seed, replicates=replicates),
-                cuts=run.protocol.cuts_responses,
+                _efficiency(outcomes[task], seed, replicates) if run.protocol.cuts_responses else None,
             )
             for task in run.tasks
         },
@@ -85,8 +84,7 @@ def _task(
     measures: TaskMeasures,
     reference: FrontierChoice,
     methods: tuple[MethodRecord, ...],
-    *,
-    cuts: bool,
+    efficiency: EfficiencyRecord | None,
 ) -> TaskReport:
     """`cuts`: answers were forced at budgets, without which nothing is known of a trace's course."""
     counts = _counts(outcomes.outcome)
@@ -103,25 +101,25 @@ def _task(
             count=int(failures.sum()), accuracy_if_right=_floats(_accuracy_if_right(outcomes))
         ),
         measures=measures.measures,
-        efficiency=_efficiency(outcomes) if cuts else None,
+        efficiency=efficiency,
         control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
     )
 
 
-def _efficiency(outcomes: TaskOutcomes) -> EfficiencyRecord:
-    """Means over the traces for which a figure exists."""
-    traces = efficiency_of(outcomes)
-    means = {
-        field.name: _mean(getattr(traces, field.name)[np.isfinite(getattr(traces, field.name))])
-        for field in fields(traces)
-    }
-    stored = np.isfinite(traces.overthought)
-    return EfficiencyRecord(**means, never_correct=_mean(np.isnan(traces.first_correct[stored])))
-
-
-def _mean(values: NDArray[Any]) -> float | None:
-    return float(values.mean()) if values.size else None
+def _efficiency(outcomes: TaskOutcomes, seed: int, replicates: int) -> EfficiencyRecord:
+    """Means over problems, with how many traces are behind each."""
+    means = efficiency_means(outcomes, seed=seed, replicates=replicates)
+    return EfficiencyRecord.model_validate(
+        {
+            **{name: None if one is None else one.value for name, one in means.items()},
+            "traces": {name: 0 if one is None else one.traces for name, one in means.items()},
+            "intervals": {
+                name: None if one is None or one.low is None else (one.low, one.high)
+                for name, one in means.items()
+            },
+        }
+    )
 
 
 def _counts(outcome: NDArray[np.int8]) -> dict[str, tuple[int, ...]]:

@@ -128,7 +128,17 @@ def _measures(columns: Sequence[Sequence[Measure]]) -> Iterator[tuple[str, ...]]
 def _efficiency(tasks: Sequence[EfficiencyRecord]) -> Iterator[tuple[str, ...]]:
     """Per-trace efficiency (definitions: Efficiency of single traces): one row per figure."""
     for field, label, unit in EFFICIENCY:
-        yield (label, *(figure(number(getattr(one, field), unit)) for one in tasks))
+        yield (label, *(figure(_efficient(one, field, unit)) for one in tasks))
+
+
+def _efficient(one: EfficiencyRecord, field: str, unit: str) -> str:
+    """`101 [95, 107] of 400`: value, interval, and how many traces have it."""
+    value, ends = getattr(one, field), one.intervals.get(field)
+    text = number(value, unit)
+    if ends is not None:
+        low, high = (number(end, unit).removesuffix("%") for end in ends)
+        text += f" [{low}, {high}]"
+    return text if value is None or field not in one.traces else f"{text} of {one.traces[field]:,}"
 
 
 def _outcomes(task: TaskReport) -> tuple[list[str], list[tuple[str, ...]], dict[str, Any] | None]:

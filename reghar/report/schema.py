@@ -121,7 +121,7 @@ class MethodRecord(_ReportRecord):
 
 
 class EfficiencyRecord(_ReportRecord):
-    """Per-trace efficiency (definitions: Efficiency of single traces), means over the traces that have it."""
+    """Per-trace efficiency (definitions: Efficiency of single traces): means over problems."""
 
     first_correct: Number | None
     """First budget with a correct answer, tokens."""
@@ -137,6 +137,10 @@ class EfficiencyRecord(_ReportRecord):
     """Share of the response that the first correct answer needed."""
     never_correct: Fraction | None
     """Share of traces that are right at no budget."""
+    traces: dict[str, Count] = {}
+    """By the names above: how many traces have the figure; empty in reports written before it was there."""
+    intervals: dict[str, tuple[Number, Number] | None] = {}
+    """By the names above: the 95% interval over problems; null for fewer than 2 problems that have it."""
 
 
 class TaskReport(_ReportRecord):
