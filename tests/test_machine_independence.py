@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.outcome_arrays import outcomes_of, random_outcomes
-from test_reg_interval import SOURCE
+from test_reg_interval import PROTOCOL, SOURCE
 
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures import bootstrap
@@ -90,6 +90,6 @@ def test_no_change_in_percent_of_a_baseline_that_is_0() -> None:
 
 def test_a_run_against_itself_has_reg_0() -> None:
     outcomes = outcomes_of(np.random.default_rng(3).random((7, 3, 5)) < 0.4, BUDGETS)
-    own = RunOutcomes(name="own", model="m", digest="d", protocol={}, outcomes={"aime24": outcomes})
+    own = RunOutcomes(name="own", model="m", digest="d", protocol=PROTOCOL, outcomes={"aime24": outcomes})
     frontier = build([own], base_model="b", source=SOURCE).task("aime24")
     assert task_measures(outcomes, frontier, replicates=100).measure("reg").value == 0

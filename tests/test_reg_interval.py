@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.outcome_arrays import outcomes_of, random_outcomes
+from helpers.protocols import protocol_settings
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
@@ -23,15 +24,17 @@ from reghar.measures import reg
 from reghar.measures.build_frontier import RunOutcomes, build
 from reghar.measures.reference import Reference
 from reghar.measures.task import TaskMeasures, task_measures
+from reghar.protocol import Protocol
 from reghar.store.outcomes import TaskOutcomes
 
 BUDGETS = [0, 256, 512, 1024, 2048]
+PROTOCOL = Protocol.from_dict(protocol_settings())
 SOURCE = Source(citation="tests", address="nowhere", date="2025")
 
 
 def built(*runs: TaskOutcomes) -> TaskFrontier:
     named = [
-        RunOutcomes(name=f"r{i}", model="m", digest="d", protocol={}, outcomes={run.task: run})
+        RunOutcomes(name=f"r{i}", model="m", digest="d", protocol=PROTOCOL, outcomes={run.task: run})
         for i, run in enumerate(runs)
     ]
     return build(named, base_model="b", source=SOURCE).task(runs[0].task)
@@ -157,7 +160,7 @@ def test_reg_against_the_cross_fitted_frontier() -> None:
 def test_a_file_of_version_2_and_one_of_version_1(tmp_path: Path) -> None:
     runs = [random_outcomes(6, 2, BUDGETS, seed=seed) for seed in range(2)]
     named = [
-        RunOutcomes(name=f"r{i}", model="m", digest="d", protocol={}, outcomes={run.task: run})
+        RunOutcomes(name=f"r{i}", model="m", digest="d", protocol=PROTOCOL, outcomes={run.task: run})
         for i, run in enumerate(runs)
     ]
     frontier = build(named, base_model="b", source=SOURCE)
@@ -192,3 +195,26 @@ def test_an_incomplete_run_against_a_built_frontier_has_no_joint_draw() -> None:
     fewer = replace(outcomes, full=np.where(np.arange(10)[:, None] == 3, -1, outcomes.full).astype(np.int8))
     measured = task_measures(fewer, built(outcomes), replicates=100)
     assert measured.measure("reg").low is None
+
+
+def test_a_band_holds_the_whole_curve_at_once() -> None:
+    """120 simulated curves: the band holds all points in some 95%, the pointwise interval in far fewer."""
+    generator = np.random.default_rng(3)
+    population = simulated(generator, *_like_these(generator, 40_000), 4).correct.mean(axis=(0, 1))
+    inside, pointwise = [], []
+    for _ in range(120):
+        measured = task_measures(simulated(generator, *_like_these(generator, 30), 8), None, replicates=500)
+        assert measured.band is not None
+        low, high = measured.band
+        inside.append(((low <= population) & (population <= high)).all())
+        pointwise.append(((measured.low <= population) & (population <= measured.high)).all())
+        assert (low <= measured.low + 0.02).all()
+        assert (high >= measured.high - 0.02).all()
+    assert np.mean(inside) >= 0.9
+    assert np.mean(inside) > np.mean(pointwise)
+
+
+def _like_these(
+    generator: np.random.Generator, problems: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return generator.beta(0.6, 0.5, problems), np.exp(generator.normal(6.2, 0.5, problems))

@@ -117,7 +117,7 @@ def test_the_json_has_the_documented_fields() -> None:
     content = json.loads(make_report().to_json())
     assert content["schema"] == "reghar.report/1"
     task = content["tasks"]["aime24"]
-    assert task["curve"].keys() == {"budgets", "accuracy", "low", "high"}
+    assert task["curve"].keys() == {*("budgets", "accuracy", "low", "high", "band_low", "band_high")}
     assert task["measures"][0].keys() == {
         *("name", "value", "unit", "higher_is_better", "low", "high", "drawn")
     }

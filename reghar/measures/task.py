@@ -7,7 +7,7 @@ function of resampled means: see `reghar.measures.estimates`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures import reg
-from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.bootstrap import REPLICATES, mean_expansion
 from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
 from reghar.measures.curves import Curve, curve_of, mean_over_problems, problem_means, stored_traces
-from reghar.measures.draws import Draws, drawn_means
+from reghar.measures.draws import Draws, drawn_means, simultaneous_bands
 from reghar.measures.estimate import Estimate, mean_estimate
 from reghar.measures.estimates import Columns, figures_of, gap_figures
 from reghar.measures.reference import Reference
@@ -41,6 +41,10 @@ class TaskMeasures:
     low: Array | None
     """Shape (B,): lower ends of the curve's 95% intervals; None where there are no intervals."""
     high: Array | None
+    band: tuple[Array, Array] | None
+    """Ends (B,) of the bands that hold the whole curve with 95%; None where there are no intervals."""
+    curves: Draws | None
+    """The curve's draws, means of shape (R, B)."""
     frontier: Array | None
     """Shape (B,): the frontier's accuracy at the curve's budgets; None without a frontier."""
     frontier_error: float | None
@@ -121,6 +125,9 @@ def task_measures(
     notes.extend(_unboxed(full))
     order = {name: position for position, name in enumerate(MEASURES)}
     low, high = (None, None) if draws is None else draws.bands(curve.accuracy, columns.curve)
+    drawn_curves = None
+    if draws is not None:
+        drawn_curves = replace(draws, means=draws.means[:, columns.curve], frontier=None)
     best = None if reference is None else reference.accuracy
     if reference is not None and reference.by_problem is not None:
         best = reference.by_problem
@@ -129,6 +136,8 @@ def task_measures(
         curve=curve,
         low=low,
         high=high,
+        band=None if drawn_curves is None else _band([curve.accuracy], [drawn_curves]),
+        curves=drawn_curves,
         frontier=None if reference is None else reference.accuracy,
         frontier_error=_frontier_error(curve, reference, gaps),
         outcomes=_counts(outcomes.outcome),
@@ -149,6 +158,22 @@ def average_measures(tasks: Sequence[TaskMeasures]) -> list[Measure]:
     replicates, which are independent draws.
     """
     return [_average(name, tasks) for name in MEASURES if all(task.has(name) for task in tasks)]
+
+
+def average_band(tasks: Sequence[TaskMeasures]) -> tuple[Array, Array] | None:
+    """Bands of the task-averaged curve, all tasks on one grid; None where a task has none."""
+    draws = [task.curves for task in tasks if task.curves is not None]
+    return _band([task.curve.accuracy for task in tasks], draws) if len(draws) == len(tasks) else None
+
+
+def _band(accuracy: Sequence[Array], draws: Sequence[Draws]) -> tuple[Array, Array]:
+    curves = [one.means for one in draws]
+    return simultaneous_bands(
+        np.mean(accuracy, axis=0),
+        np.mean(curves, axis=0),
+        mean_expansion(curves, [one.expansion for one in draws]),
+        min(one.problems for one in draws),
+    )
 
 
 def estimate_of(name: str, tasks: Sequence[TaskMeasures]) -> Estimate | None:

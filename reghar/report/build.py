@@ -12,9 +12,9 @@ from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
-from reghar.measures.curves import Curve, curve_of
+from reghar.measures.curves import curve_of
 from reghar.measures.efficiency import efficiency_means
-from reghar.measures.task import TaskMeasures, average_measures, task_measures
+from reghar.measures.task import TaskMeasures, average_band, average_measures, task_measures
 from reghar.report.control import method_records
 from reghar.report.schema import (
     Average,
@@ -93,7 +93,7 @@ def _task(
         problems=len(outcomes.problems),
         samples=outcomes.outcome.shape[1],
         missing=int((outcomes.outcome == MISSING).sum()),
-        curve=_curve(measures.curve, measures.low, measures.high),
+        curve=_curve(measures),
         frontier=_frontier_curve(measures, reference),
         outcomes=counts,
         full_outcomes={name: values[0] for name, values in _counts(outcomes.full[..., None]).items()},
@@ -153,6 +153,7 @@ def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Averag
     """Plain means over tasks: a run has the same budgets on all of them."""
     budgets = tuple(tasks[0].curve.budgets.tolist())
     accuracy = np.mean([task.curve.accuracy for task in tasks], axis=0)
+    band = average_band(tasks)
     frontiers = [_frontier_curve(task, reference) for task in tasks]
     known = [one for one in frontiers if one is not None]
     frontier = (
@@ -165,7 +166,14 @@ def _average(tasks: Sequence[TaskMeasures], reference: FrontierChoice) -> Averag
         else None
     )
     return Average(
-        curve=CurveRecord(budgets=budgets, accuracy=_floats(accuracy), low=None, high=None),
+        curve=CurveRecord(
+            budgets=budgets,
+            accuracy=_floats(accuracy),
+            low=None,
+            high=None,
+            band_low=None if band is None else _floats(band[0]),
+            band_high=None if band is None else _floats(band[1]),
+        ),
         frontier=frontier,
         measures=tuple(average_measures(tasks)),
     )
@@ -194,12 +202,15 @@ def _ratio(part: float | None, whole: float | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def _curve(curve: Curve, low: NDArray[np.float64] | None, high: NDArray[np.float64] | None) -> CurveRecord:
+def _curve(measures: TaskMeasures) -> CurveRecord:
+    low, high, band = measures.low, measures.high, measures.band
     return CurveRecord(
-        budgets=tuple(curve.budgets.tolist()),
-        accuracy=_floats(curve.accuracy),
+        budgets=tuple(measures.curve.budgets.tolist()),
+        accuracy=_floats(measures.curve.accuracy),
         low=None if low is None else _floats(low),
         high=None if high is None else _floats(high),
+        band_low=None if band is None else _floats(band[0]),
+        band_high=None if band is None else _floats(band[1]),
     )
 
 

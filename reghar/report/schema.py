@@ -40,10 +40,14 @@ class CurveRecord(_ReportRecord):
     low: tuple[Fraction, ...] | None
     """Lower end of the pointwise 95% interval; null without an interval (fewer than 2 problems)."""
     high: tuple[Fraction, ...] | None
+    band_low: tuple[Fraction, ...] | None = None
+    """Lower end of the band that holds the whole curve with 95% at once; null where `low` is, and in
+    reports written before it was there."""
+    band_high: tuple[Fraction, ...] | None = None
 
     @model_validator(mode="after")
     def _lengths_agree(self) -> Self:
-        for series in (self.accuracy, self.low, self.high):
+        for series in (self.accuracy, self.low, self.high, self.band_low, self.band_high):
             if series is not None and len(series) != len(self.budgets):
                 raise ValueError(f"{len(series)} points for {len(self.budgets)} budgets")
         if any(b <= a for a, b in zip(self.budgets, self.budgets[1:], strict=False)):

@@ -274,6 +274,11 @@ def _percent(values: Sequence[float]) -> NDArray[np.float64]:
 def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
     if curve.low is None or curve.high is None:
         return
+    if curve.band_low is not None and curve.band_high is not None:
+        # Fainter and around it: the band that holds the whole curve at once.
+        axes.fill_between(
+            curve.budgets, _percent(curve.band_low), _percent(curve.band_high), color=colour, alpha=0.08, lw=0
+        )
     seen = max(high - low for low, high in zip(curve.low, curve.high, strict=True)) > SEEN
     axes.fill_between(
         curve.budgets,
