@@ -83,7 +83,7 @@ def test_every_setting_is_sent_so_that_the_servers_own_defaults_never_apply() ->
     }
     assert body["prompt"] == PROMPT
     assert body["logit_bias"] == {"3": -100, "4": -100}
-    assert body["model"] == "served-name"
+    assert body["model"] == "scripted"
 
 
 def test_an_abandoned_request_is_ended_at_the_server() -> None:

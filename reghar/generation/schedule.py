@@ -134,6 +134,9 @@ class Schedule:
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
+            presence_penalty=settings.presence_penalty,
+            frequency_penalty=settings.frequency_penalty,
+            repetition_penalty=settings.repetition_penalty,
             max_tokens=1 if barred else most,
             # The one token under a bar is a draw of its own.
             seed=derive_seed(seed, "barred") if barred else seed,
@@ -250,6 +253,9 @@ class Schedule:
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
+            presence_penalty=settings.presence_penalty,
+            frequency_penalty=settings.frequency_penalty,
+            repetition_penalty=settings.repetition_penalty,
             max_tokens=self.probe.max_answer_tokens,
             seed=seed,
         )

@@ -40,10 +40,15 @@ class Loopback(ThreadingHTTPServer):
         context: int = 1 << 20,
         cached: int | None = None,
         pause: float = 0.0,
+        name: str = "scripted",
+        takes_sampling: bool = True,
+        metrics: str | None = None,
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
         self.shift, self.context, self.cached = shift, context, cached
+        self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
+        self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
         self.arrivals: list[float] = []
@@ -92,7 +97,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self.allowed():
             return
         if self.path == "/v1/models":
-            self.answer({"data": [{"id": "served-name", "max_model_len": self.server.context}]})
+            self.answer({"data": [{"id": self.server.name, "max_model_len": self.server.context}]})
+        elif self.path == "/metrics":
+            self.answer(self.server.metrics, 404 if self.server.metrics is None else 200)
         else:
             self.answer({"version": "1.2.3"})
 
@@ -102,6 +109,8 @@ class Handler(BaseHTTPRequestHandler):
             return
         if not self.server.takes_ids and not isinstance(body["prompt"], str):
             self.answer({"error": {"message": "prompt must be a string"}}, 400)
+        elif not self.server.takes_sampling and "top_k" in body:
+            self.answer({"error": {"message": "unknown field top_k"}}, 400)
         elif body.get("stream"):
             self.stream(body)
         else:
@@ -125,6 +134,7 @@ class Handler(BaseHTTPRequestHandler):
         number = next(self.server.numbers)
         self.server.arrivals.append(time.monotonic())
         self.server.bodies.append(body)
+        self.server.ranks.append(self.headers["X-data-parallel-rank"])
         fault = self.server.fault(number)
         if isinstance(fault, tuple):
             status, headers = fault
@@ -179,7 +189,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def answer(self, content: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(content).encode()
+        data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)
