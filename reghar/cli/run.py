@@ -114,6 +114,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar=("OPEN", "CLOSE"),
         help="of the thinking block; found from the tokenizer by default",
     )
+    sampling.add_argument(
+        "--reasoning-parser",
+        metavar="NAME",
+        help="thinking delimiters by the name of vLLM's parser: mistral, ...",
+    )
 
     engine = parser.add_argument_group("engine and output")
     engine.add_argument(
@@ -243,6 +248,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         system_prompt=arguments.system_prompt,
         chat_template_arguments=key_values(arguments.chat_template_arg, "--chat-template-arg"),
         thinking=tuple(arguments.thinking_delimiters) if arguments.thinking_delimiters else None,
+        reasoning_parser=arguments.reasoning_parser,
         control=arguments.control,
         control_settings=names(arguments.settings or ""),
         wait_strings=tuple(arguments.wait_string),

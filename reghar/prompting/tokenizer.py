@@ -144,6 +144,11 @@ class PretrainedTokenizer:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
+    @property
+    def pretrained(self) -> Any:
+        """The tokenizer itself."""
+        return self._tokenizer
+
     def encode_text(self, text: str) -> list[int]:
         """See `Tokenizer`."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False)

@@ -16,6 +16,7 @@ from reghar.grading.version import grader_version
 from reghar.prompting.control import make_settings
 from reghar.prompting.probes import NO_PROBE, Probe, make_probe
 from reghar.prompting.prompts import PLACEHOLDER, PROMPT_DATE, PromptFormat
+from reghar.prompting.reasoning_parsers import parser_delimiters
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
 from reghar.prompting.thinking import Delimiters, find_delimiters
 from reghar.prompting.tokenizer import Model, load_model
@@ -114,7 +115,7 @@ def make_plan(settings: RunSettings) -> Plan:
     )
     if settings.date is not None and not prompt.tells_date:
         raise InputError("--date has no effect: the model's chat template tells no date; leave it out")
-    delimiters = find_delimiters(model.tokenizer, settings.thinking)
+    delimiters = find_delimiters(model.tokenizer, _thinking(settings, model))
     control = _control(settings, budgets, delimiters)
     prompts = [prompt.with_setting(setting) for setting in (PLAIN, *control) if setting.after is None]
     longest = max(
@@ -223,6 +224,15 @@ def _chat_plan(settings: RunSettings) -> Plan:
         longest_prompt=max(len(prompt.encode(p.question)) for each in problems.values() for p in each),
         notes=("lengths are tokens as the server reports them; there are no budgets, and so no REG",),
     )
+
+
+def _thinking(settings: RunSettings, model: Model) -> tuple[str, str] | None:
+    """The delimiters that the user named; None to look for them."""
+    if settings.reasoning_parser is None:
+        return settings.thinking
+    if settings.thinking is not None:
+        raise InputError("--reasoning-parser and --thinking-delimiters exclude each other; give one of them")
+    return parser_delimiters(settings.reasoning_parser, getattr(model.tokenizer, "pretrained", None))
 
 
 def _control(

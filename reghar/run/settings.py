@@ -53,6 +53,8 @@ class RunSettings:
     """The day that a chat template may tell, as YYYY-MM-DD; None for a fixed one."""
     thinking: tuple[str, str] | None = None
     """Delimiters of the thinking block; None finds them."""
+    reasoning_parser: str | None = None
+    """Name of the server's parser, whose delimiters are taken."""
     control: str = "force"
     """Method of test-time control; see `reghar.prompting.control`."""
     control_settings: tuple[str, ...] = ()
