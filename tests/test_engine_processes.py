@@ -100,7 +100,7 @@ def test_signals_to_the_engine_in_the_middle_and_then_to_the_driver(tmp_path: Pa
         process.kill()
         process.communicate()
 
-    with driver(out, "--patience", "5", "--resume") as resumed:
+    with driver(out, "--resume") as resumed:
         _, errors = resumed.communicate(timeout=900)
     assert resumed.returncode == 0, errors
     traces, answers = pd.read_parquet(out / "traces"), pd.read_parquet(out / "answers")

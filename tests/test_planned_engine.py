@@ -23,6 +23,7 @@ from reghar.prompting.scripted import scripted_model
 from reghar.prompting.tokenizer import PretrainedTokenizer, load_model
 from reghar.protocol import PromptProtocol, SamplingProtocol, _without_defaults
 from reghar.run.settings import RunSettings, check_settings
+from reghar.store import load_run
 
 # As in gpt-oss's template.
 TELLS_THE_DATE = (
@@ -212,3 +213,24 @@ def test_a_server_that_takes_no_such_setting_is_told_none_and_the_run_says_so(
         assert main([*command, "--base-url", server.url, "--out", str(tmp_path / "run")]) == 0
     assert "top_k" not in server.bodies[0]
     assert "its own defaults hold" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("takes_priority", [True, False])
+def test_servers_are_asked_for_priority_where_they_take_it_and_for_log_probabilities(
+    takes_priority: bool, tmp_path: Path
+) -> None:
+    data = tmp_path / "amc23.jsonl"
+    data.write_text(json.dumps({"id": "a", "problem": "6 x 7?", "answer": "42"}) + "\n")
+    command = ["run", "--engine", "openai", "--model", "scripted", "--tasks", "amc23", "--samples", "1"]
+    command += ["--budgets", "0,64", "--max-tokens", "200", "--frontier", "none", "--data-dir", str(tmp_path)]
+    with serving(takes_priority=takes_priority) as server:
+        assert main([*command, "--base-url", server.url, "--out", str(tmp_path / "run")]) == 0
+    trace, probe = server.bodies[:2]
+    assert trace.get("priority") == (1 if takes_priority else None)
+    assert "priority" not in probe, "0, as everywhere"
+    assert ("logprobs" in trace, probe["logprobs"]) == (False, 0)
+    answers = load_run(tmp_path / "run").answers
+    forced = answers[answers["forced"]]
+    assert (forced["answer_logprob"] == -0.5 * forced["answer_tokens_scored"]).all()
+    assert forced["answer_logprob"].dtype == "float32"
+    assert answers[~answers["forced"]]["answer_logprob"].isna().all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
@@ -146,6 +146,10 @@ class OpenAIEngine:
             body |= SAMPLING | asked
         else:
             body |= {name: value for name, value in asked.items() if value != SAMPLING[name]}
+        if served.takes_priority and sampling.priority:
+            body["priority"] = sampling.priority
+        if self._tokens == "ids" and served.gives_logprobs and sampling.logprobs:
+            body["logprobs"] = 0
         if self._tokens == "ids":
             body |= EXTENSIONS | {"stream_interval": interval}
         return json.dumps(body).encode()
@@ -213,15 +217,16 @@ class _Stream:
     def _chunk(self, choice: dict[str, Any]) -> Chunk | None:
         ids = self._ids(choice)[: self.room]
         self.room -= len(ids)
+        logprobs = _logprobs(choice, len(ids))
         reason = choice.get("finish_reason")
         if reason is None:
-            return Chunk(ids)
+            return Chunk(ids, logprobs=logprobs)
         if reason not in ("stop", "length"):
             raise RequestFailure(f"the server ended the response with {reason!r}")
         if reason == "stop" and self.tokens == "ids" and ids:
             ids.pop()  # as in the process: the token that ended the response is handed out
         ended: FinishReason = reason
-        self.last = Chunk(ids, ended)
+        self.last = Chunk(ids, ended, logprobs=None if logprobs is None else logprobs[: len(ids)])
         return None
 
     def _ids(self, choice: dict[str, Any]) -> list[int]:
@@ -236,4 +241,13 @@ class _Stream:
     def _count(self, usage: dict[str, Any] | None) -> None:
         details = (usage or {}).get("prompt_tokens_details") or {}
         if self.last is not None and isinstance(details.get("cached_tokens"), int):
-            self.last = Chunk(self.last.token_ids, self.last.finish_reason, details["cached_tokens"])
+            self.last = replace(self.last, cached_tokens=details["cached_tokens"])
+
+
+def _logprobs(choice: dict[str, Any], count: int) -> list[float] | None:
+    """Those of the first `count` tokens of an event; None unless there is a number for each."""
+    values = (choice.get("logprobs") or {}).get("token_logprobs")
+    if not isinstance(values, list) or len(values) < count:
+        return None
+    values = values[:count]
+    return [float(v) for v in values] if all(isinstance(v, int | float) for v in values) else None

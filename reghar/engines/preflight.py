@@ -60,6 +60,10 @@ class Served:
     """Responses come with token ids."""
     takes_sampling: bool
     """Takes the settings of `SAMPLING`."""
+    takes_priority: bool
+    """Takes requests with a priority other than 0, which vLLM refuses where it schedules by arrival."""
+    gives_logprobs: bool
+    """Tells the log-probability of every token."""
     context_length: int | None
     """Tokens of prompt and response together; None where the server does not say."""
     ranks: int = 1
@@ -139,6 +143,7 @@ def inspect_server(
             f"the server at {url} has another tokenizer than --model {model.name!r}: {SENTENCE!r} is "
             f"{returned} there and {ids} here; give the model that it serves, {name!r}"
         )
+    scored = _choice(_try(url, asked | EXTENSIONS | {"logprobs": 0}, key) or {}).get("logprobs")
     from_ids = _try(url, base | {"prompt": ids}, key)
     counted = ((from_ids or {}).get("usage") or {}).get("prompt_tokens", len(ids))
     length = entry.get("max_model_len")
@@ -150,6 +155,8 @@ def inspect_server(
         takes_ids=from_ids is not None and counted == len(ids),
         returns_ids=isinstance(choice.get("token_ids"), list),
         takes_sampling=takes_sampling,
+        takes_priority=_try(url, asked | {"priority": 1}, key) is not None,
+        gives_logprobs=isinstance(scored, dict) and isinstance(scored.get("token_logprobs"), list),
         ranks=ranks,
         kv_tokens=kv_tokens,
         context_length=length if isinstance(length, int) else None,

@@ -42,12 +42,14 @@ class Loopback(ThreadingHTTPServer):
         pause: float = 0.0,
         name: str = "scripted",
         takes_sampling: bool = True,
+        takes_priority: bool = True,
         metrics: str | None = None,
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
         self.shift, self.context, self.cached = shift, context, cached
         self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
+        self.takes_priority = takes_priority
         self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
@@ -111,6 +113,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer({"error": {"message": "prompt must be a string"}}, 400)
         elif not self.server.takes_sampling and "top_k" in body:
             self.answer({"error": {"message": "unknown field top_k"}}, 400)
+        elif not self.server.takes_priority and body.get("priority"):
+            self.answer({"error": {"message": "priority scheduling is not enabled"}}, 400)
         elif body.get("stream"):
             self.stream(body)
         else:
@@ -127,6 +131,8 @@ class Handler(BaseHTTPRequestHandler):
         ids = TOKENIZER.encode_text(prompt) if isinstance(prompt, str) else prompt
         choice: dict[str, Any] = {"text": "x", "finish_reason": "length"}
         if self.server.returns_ids and body.get("return_token_ids"):
+            if "logprobs" in body:
+                choice["logprobs"] = {"token_logprobs": [-0.5]}
             choice |= {"token_ids": [7], "prompt_token_ids": [i + self.server.shift for i in ids]}
         self.answer({"choices": [choice], "usage": {"prompt_tokens": len(ids)}})
 
@@ -166,7 +172,8 @@ class Handler(BaseHTTPRequestHandler):
             if fault == "stall" and events == 3:
                 self.server.stopping.wait()
                 return self.hang_up()
-            self.send(self.event(chunk, beyond=fault == "beyond" and events == 1))
+            beyond = fault == "beyond" and events == 1
+            self.send(self.event(chunk, beyond=beyond, scored="logprobs" in body))
         usage: dict[str, Any] = {"completion_tokens": 1}
         if self.server.cached is not None:
             usage["prompt_tokens_details"] = {"cached_tokens": self.server.cached}
@@ -174,11 +181,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send(b"data: [DONE]\n\n")
         return self.send(b"")
 
-    def event(self, chunk: Chunk, *, beyond: bool) -> bytes:
+    def event(self, chunk: Chunk, *, beyond: bool, scored: bool) -> bytes:
         ids = [BEYOND] * beyond + chunk.token_ids
         choice: dict[str, Any] = {"text": TOKENIZER.decode(ids), "finish_reason": chunk.finish_reason}
         if self.server.returns_ids:
             choice["token_ids"] = ids + [EOS] * (chunk.finish_reason == "stop")
+            if scored:
+                choice["logprobs"] = {"token_logprobs": [-0.5] * len(choice["token_ids"])}
         return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
 
     def send(self, data: bytes) -> None:
