@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 PROTOCOL_VERSION = 1
 
 BudgetCounts = Literal["response", "thinking"]
+_LATER = {"later": True}
+"""Of fields that came after the first stored runs: left out while they have their default, so that the
+digests of older runs stay what they were."""
+
 Tokens = Literal["ids", "text", "reported"]
 """How tokens travel to and from the engine; `reported`: only their number is known."""
 
@@ -64,6 +68,12 @@ class SamplingProtocol(_Part):
     min_p: float
     max_tokens: int
     """Most response tokens of a trace."""
+    presence_penalty: float = field(default=0.0, metadata=_LATER)
+    frequency_penalty: float = field(default=0.0, metadata=_LATER)
+    repetition_penalty: float = field(default=1.0, metadata=_LATER)
+    """1 is off."""
+    stop: tuple[str, ...] = field(default=(), metadata=_LATER)
+    """Texts that end a response, themselves not part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +97,8 @@ class PromptProtocol(_Part):
     arguments: dict[str, Any] = field(default_factory=dict)
     thinking: tuple[str, str] | None
     """Delimiters of the thinking block."""
+    date: str | None = field(default=None, metadata=_LATER)
+    """The day that the template tells, as ISO 8601 writes it; None where it tells none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +239,7 @@ class Protocol(_Part):
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as they stand in `run.json`: only JSON types; of a stored protocol, as it was read."""
-        content = self._stored or {**asdict(self), "control": self.control.as_dict()}
+        content = self._stored or _without_defaults(self, {**asdict(self), "control": self.control.as_dict()})
         settings: dict[str, Any] = json.loads(json.dumps(content))
         return settings
 
@@ -260,6 +272,17 @@ def _adapter() -> TypeAdapter[Protocol]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(Protocol)
+
+
+def _without_defaults(record: Any, recorded: dict[str, Any]) -> dict[str, Any]:
+    """`recorded` without the later fields of `record` that have their default."""
+    for each in fields(record):
+        value = getattr(record, each.name)
+        if each.metadata.get("later") and value == each.default:
+            del recorded[each.name]
+        elif is_dataclass(value) and each.name in recorded:
+            _without_defaults(value, recorded[each.name])
+    return recorded
 
 
 def digest(settings: Mapping[str, Any]) -> str:

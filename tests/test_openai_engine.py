@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def test_every_setting_is_sent_so_that_the_servers_own_defaults_never_apply() ->
     }
     assert body["prompt"] == PROMPT
     assert body["logit_bias"] == {"3": -100, "4": -100}
-    assert body["model"] == "served-name"
+    assert body["model"] == "scripted"
 
 
 def test_an_abandoned_request_is_ended_at_the_server() -> None:
@@ -95,7 +95,7 @@ def test_an_abandoned_request_is_ended_at_the_server() -> None:
             async with aclosing(client.generate(PROMPT, sampling(), interval=1)) as stream:
                 async for _ in stream:
                     break
-            assert client._servers.members[0].requests == 0
+            assert client._servers.in_flight(client._servers.members[0]) == 0
             await client.close()
 
         asyncio.run(asyncio.wait_for(abandon(), timeout=60))
@@ -105,10 +105,11 @@ def test_a_session_keeps_its_server_and_a_resting_servers_sessions_move() -> Non
     async def scenario() -> None:
         servers = Servers(["a", "b", "c"], patience=60)
         homes = {}
+        running = ExitStack()
         for i in range(30):
             homes[i] = await servers.place(f"s{i}")
-            homes[i].requests += 1
-        assert [server.requests for server in servers.members] == [10, 10, 10]
+            running.enter_context(servers.request(homes[i]))
+        assert [servers.in_flight(server) for server in servers.members] == [10, 10, 10]
         for i, home in homes.items():
             assert await servers.place(f"s{i}") is home
         resting = servers.members[0]

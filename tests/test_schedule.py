@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -283,3 +284,58 @@ def test_a_response_lost_every_time_ends_the_run() -> None:
     engine = Losing("<think>" + "a" * 98, losses=1000)
     with pytest.raises(EngineError, match="lost 10 times in a row: the connection broke"):
         do(schedule(engine), 40)
+
+
+class ScoringEngine(FixedEngine):
+    """Tells a log-probability of -0.25 for every token, or for none of a chunk."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        super().__init__("<think>" + "a" * 60 + "</think>", answer="42} and more")
+        self.silent = silent
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
+        interval = max(interval, 4)  # the closing brace stands in the middle of a chunk
+        async for chunk in super().generate(prompt_ids, sampling, interval=interval, session=session):
+            known = sampling.logprobs and not self.silent
+            yield replace(chunk, logprobs=[-0.25] * len(chunk.token_ids) if known else None)
+
+
+def test_an_answer_keeps_its_log_probability_up_to_the_closing_brace() -> None:
+    forced, own = do(schedule(ScoringEngine()), 16).answers
+    assert forced.text == "42}"
+    assert (forced.answer_logprob, forced.answer_tokens_scored) == (-0.75, 3), "nothing of what follows"
+    assert (own.answer_logprob, own.answer_tokens_scored) == (None, None)
+    unknown = do(schedule(ScoringEngine(silent=True)), 16).answers[0]
+    assert (unknown.answer_logprob, unknown.answer_tokens_scored) == (None, None)
+
+
+def test_probes_go_before_traces() -> None:
+    engine = FixedEngine("<think>" + "a" * 60 + "</think>")
+    do(schedule(engine), 0, 16)
+    assert [sampling.priority for _, sampling in engine.requests] == [1, 0, 0]
+    assert [sampling.logprobs for _, sampling in engine.requests] == [False, True, True]
+
+
+class CutShortEngine(FixedEngine):
+    """Its first stream of each kind ends without saying why."""
+
+    lost = 2
+
+    async def generate(
+        self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
+    ) -> AsyncGenerator[Chunk, None]:
+        async for chunk in super().generate(prompt_ids, sampling, interval=interval, session=session):
+            if self.lost and chunk.finish_reason is not None:
+                self.lost -= 1
+                return
+            yield chunk
+
+
+def test_a_response_that_ends_without_a_reason_is_drawn_again() -> None:
+    engine = CutShortEngine("<think>" + "a" * 60 + "</think>")
+    done = do(schedule(engine), 16)
+    assert done.trace.finished
+    assert list(done.trace.token_ids) == engine.trace
+    assert engine.lost == 0

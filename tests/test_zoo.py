@@ -126,6 +126,9 @@ def test_probes_in_flight_and_after_the_end_agree(greedy: dict[str, Any]) -> Non
 
 def test_probes_in_flight_find_their_trace_in_the_cache(greedy: dict[str, Any]) -> None:
     assert greedy["cached"] > 0.6
+    for logprob, scored, tokens in greedy["scored"]:
+        assert scored == tokens, "every token up to the brace, and none after it"
+        assert logprob <= 0
 
 
 def test_cutting_a_trace_agrees_with_generating_it_anew(greedy: dict[str, Any]) -> None:

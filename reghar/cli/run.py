@@ -89,6 +89,17 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     sampling.add_argument("--top-p", type=float, default=0.95)
     sampling.add_argument("--top-k", type=int, default=0)
     sampling.add_argument("--min-p", type=float, default=0.0)
+    sampling.add_argument("--presence-penalty", type=float, default=0.0, metavar="P", help="-2 to 2")
+    sampling.add_argument("--frequency-penalty", type=float, default=0.0, metavar="P", help="-2 to 2")
+    sampling.add_argument(
+        "--repetition-penalty", type=float, default=1.0, metavar="P", help="above 0, at most 2; 1 is off"
+    )
+    sampling.add_argument(
+        "--date",
+        metavar="YYYY-MM-DD",
+        help="what a chat template that tells the date is told (default 2026-01-01, so that prompts stay "
+        "the same tomorrow)",
+    )
     sampling.add_argument("--system-prompt", metavar="TEXT")
     sampling.add_argument(
         "--chat-template-arg",
@@ -102,6 +113,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         metavar=("OPEN", "CLOSE"),
         help="of the thinking block; found from the tokenizer by default",
+    )
+    sampling.add_argument(
+        "--reasoning-parser",
+        metavar="NAME",
+        help="thinking delimiters by the name of vLLM's parser: mistral, ...",
     )
 
     engine = parser.add_argument_group("engine and output")
@@ -139,6 +155,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     served = parser.add_argument_group("servers (--engine openai, chat)")
     served.add_argument(
         "--base-url", metavar="URL[,URL...]", help="servers of the OpenAI completions API with this model"
+    )
+    served.add_argument(
+        "--served-model-name", metavar="NAME", help="what the servers call the model, if not by its own name"
     )
     served.add_argument(
         "--api-key-env", metavar="NAME", help="environment variable that holds the servers' key"
@@ -217,6 +236,10 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         top_p=arguments.top_p,
         top_k=arguments.top_k,
         min_p=arguments.min_p,
+        presence_penalty=arguments.presence_penalty,
+        frequency_penalty=arguments.frequency_penalty,
+        repetition_penalty=arguments.repetition_penalty,
+        date=arguments.date,
         seed=arguments.seed,
         probe=arguments.probe,
         probe_text=arguments.probe_text,
@@ -225,6 +248,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         system_prompt=arguments.system_prompt,
         chat_template_arguments=key_values(arguments.chat_template_arg, "--chat-template-arg"),
         thinking=tuple(arguments.thinking_delimiters) if arguments.thinking_delimiters else None,
+        reasoning_parser=arguments.reasoning_parser,
         control=arguments.control,
         control_settings=names(arguments.settings or ""),
         wait_strings=tuple(arguments.wait_string),
@@ -240,6 +264,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         price_out=arguments.price_out,
         max_cost=arguments.max_cost,
         base_url=arguments.base_url,
+        served_model_name=arguments.served_model_name,
         api_key_env=arguments.api_key_env,
         request_timeout=arguments.request_timeout,
         patience=arguments.patience,

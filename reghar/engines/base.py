@@ -35,6 +35,10 @@ class Sampling:
     """In [-2, 2]; 0 is off."""
     repetition_penalty: float = 1.0
     """Above 0, at most 2; 1 is off."""
+    logprobs: bool = False
+    """Whether the log-probability of every generated token is wanted."""
+    priority: int = 0
+    """Requests of a smaller one go first, where the engine schedules by priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,9 @@ class Chunk:
     """None while the request runs; `stop` when the model ended it; `length` at `max_tokens`."""
     cached_tokens: int | None = None
     """Prompt tokens of this request found in the engine's prefix cache; None where it does not say."""
+    logprobs: list[float] | None = None
+    """Natural logarithm of the model's probability of each of `token_ids`, before temperature and cuts;
+    None where they were not asked for, or the engine does not say."""
 
 
 @dataclass(frozen=True, kw_only=True)

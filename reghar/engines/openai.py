@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
 from reghar.engines.http import client_session, events, refusal
-from reghar.engines.preflight import EXTENSIONS, Served, inspect_server, server_says
+from reghar.engines.preflight import EXTENSIONS, SAMPLING, Served, inspect_server, server_says
 from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
+from reghar.engines.sessions import Sessions
 from reghar.errors import EngineError
 from reghar.prompting.tokenizer import Model
 from reghar.protocol import Tokens
@@ -23,6 +24,8 @@ from reghar.protocol import Tokens
 if TYPE_CHECKING:
     import aiohttp
 
+RANK_HEADER = "X-data-parallel-rank"
+"""vLLM's: which of its data-parallel engines takes a request."""
 LARGEST_ID = 2**31 - 1
 """What the store holds; ids beyond the vocabulary are the schedule's business."""
 
@@ -35,21 +38,25 @@ class OpenAIEngine:
         urls: Sequence[str],
         model: Model,
         *,
+        served_name: str | None = None,
         tokens: Tokens,
         api_key_env: str | None,
         connections: int,
         timeout: float,
         patience: float,
     ) -> None:
-        """`timeout`: longest silence of a response in seconds; `patience`: see `Servers`."""
+        """`served_name`: the model's at the servers, where not its own; `timeout`: longest silence of a
+        response in seconds; `patience`: see `Servers`."""
         self._urls = tuple(urls)
         self._model = model
         self._tokens = tokens
+        self._served_name = served_name
         self._api_key_env = api_key_env
         self._connections = connections
         self._timeout = timeout
         self._servers = Servers(urls, patience=patience)
         self._served: dict[str, Served] = {}
+        self._ranks: dict[str, Sessions[int]] = {}
         self._client: aiohttp.ClientSession | None = None
 
     @property
@@ -71,10 +78,11 @@ class OpenAIEngine:
     def start(self) -> None:
         """See `Engine`: asks every server what it can do."""
         for url in self._urls:
-            served = inspect_server(url, self._model, self._api_key_env)
+            served = inspect_server(url, self._model, self._api_key_env, served_name=self._served_name)
             if self._tokens == "ids" and served.lacks:
                 raise EngineError(f"the server at {url} {' and '.join(served.lacks)}, as the run needs")
             self._served[url] = served
+            self._ranks[url] = Sessions(range(served.ranks))
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
@@ -86,8 +94,11 @@ class OpenAIEngine:
             body = self._body(server, prompt_ids, sampling, interval)
             begun = False
             try:
-                with self._servers.request(server):
-                    async with contextlib.aclosing(self._try(server, body, sampling.max_tokens)) as chunks:
+                ranks = self._ranks[server.url]
+                with self._servers.request(server), ranks.request(session) as rank:
+                    pinned = rank if len(ranks) > 1 else None
+                    attempt = self._try(server, body, sampling.max_tokens, pinned)
+                    async with contextlib.aclosing(attempt) as chunks:
                         async for chunk in chunks:
                             begun = True
                             self._servers.answered(server)
@@ -118,28 +129,44 @@ class OpenAIEngine:
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_tokens,
             "seed": sampling.seed,
+            "presence_penalty": sampling.presence_penalty,
+            "frequency_penalty": sampling.frequency_penalty,
             "stream": True,
             "stream_options": {"include_usage": True},
         }
         if sampling.barred:
             body["logit_bias"] = {str(token): -100 for token in sampling.barred}
-        if self._tokens == "ids" or sampling.top_k:
-            body["top_k"] = sampling.top_k
-        if self._tokens == "ids" or sampling.min_p:
-            body["min_p"] = sampling.min_p
+        # A server's defaults come from the model's generation_config: every setting is named.
+        asked: dict[str, object] = {
+            "top_k": sampling.top_k,
+            "min_p": sampling.min_p,
+            "repetition_penalty": sampling.repetition_penalty,
+        }
+        if served.takes_sampling:
+            body |= SAMPLING | asked
+        else:
+            body |= {name: value for name, value in asked.items() if value != SAMPLING[name]}
+        if served.takes_priority and sampling.priority:
+            body["priority"] = sampling.priority
+        if self._tokens == "ids" and served.gives_logprobs and sampling.logprobs:
+            body["logprobs"] = 0
         if self._tokens == "ids":
-            # A server's defaults come from the model's generation_config: name all that are ours.
-            body |= EXTENSIONS | {"repetition_penalty": 1.0, "stream_interval": interval}
+            body |= EXTENSIONS | {"stream_interval": interval}
         return json.dumps(body).encode()
 
-    async def _try(self, server: Server, body: bytes, max_tokens: int) -> AsyncGenerator[Chunk, None]:
-        """One try of a request. Raises `RequestFailure` where another may succeed."""
+    async def _try(
+        self, server: Server, body: bytes, max_tokens: int, rank: int | None
+    ) -> AsyncGenerator[Chunk, None]:
+        """One try of a request, on one rank of a server that has several. Raises `RequestFailure` where
+        another may succeed."""
         import aiohttp
 
         if self._client is None:
             self._client = client_session(self._api_key_env, self._connections, self._timeout)
         try:
-            async with self._client.post(f"{server.url}/completions", data=body) as response:
+            pinned = {} if rank is None else {RANK_HEADER: str(rank)}
+            address = f"{server.url}/completions"
+            async with self._client.post(address, data=body, headers=pinned) as response:
                 if response.status != 200:
                     raise refusal(server, response, await response.text(errors="replace"))
                 stream = _Stream(self._model, self._tokens, max_tokens)
@@ -190,15 +217,16 @@ class _Stream:
     def _chunk(self, choice: dict[str, Any]) -> Chunk | None:
         ids = self._ids(choice)[: self.room]
         self.room -= len(ids)
+        logprobs = _logprobs(choice, len(ids))
         reason = choice.get("finish_reason")
         if reason is None:
-            return Chunk(ids)
+            return Chunk(ids, logprobs=logprobs)
         if reason not in ("stop", "length"):
             raise RequestFailure(f"the server ended the response with {reason!r}")
         if reason == "stop" and self.tokens == "ids" and ids:
             ids.pop()  # as in the process: the token that ended the response is handed out
         ended: FinishReason = reason
-        self.last = Chunk(ids, ended)
+        self.last = Chunk(ids, ended, logprobs=None if logprobs is None else logprobs[: len(ids)])
         return None
 
     def _ids(self, choice: dict[str, Any]) -> list[int]:
@@ -213,4 +241,13 @@ class _Stream:
     def _count(self, usage: dict[str, Any] | None) -> None:
         details = (usage or {}).get("prompt_tokens_details") or {}
         if self.last is not None and isinstance(details.get("cached_tokens"), int):
-            self.last = Chunk(self.last.token_ids, self.last.finish_reason, details["cached_tokens"])
+            self.last = replace(self.last, cached_tokens=details["cached_tokens"])
+
+
+def _logprobs(choice: dict[str, Any], count: int) -> list[float] | None:
+    """Those of the first `count` tokens of an event; None unless there is a number for each."""
+    values = (choice.get("logprobs") or {}).get("token_logprobs")
+    if not isinstance(values, list) or len(values) < count:
+        return None
+    values = values[:count]
+    return [float(v) for v in values] if all(isinstance(v, int | float) for v in values) else None

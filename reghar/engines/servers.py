@@ -60,6 +60,10 @@ class Servers:
             # The jitter keeps the requests that waited from coming back all at once.
             await asyncio.sleep(rest * random.uniform(1.0, 1.2))
 
+    def in_flight(self, server: Server) -> int:
+        """Requests that run there."""
+        return self._sessions.in_flight[server]
+
     def request(self, server: Server) -> AbstractContextManager[None]:
         """Counts a request while it runs."""
         return self._sessions.at(server)

@@ -43,6 +43,7 @@ class VllmEngine:
             "max_model_len": max_model_len,
             "max_num_seqs": max_num_seqs,
             "seed": seed,
+            "scheduling_policy": "priority",
             **arguments,
         }
         self._log = log
@@ -162,6 +163,7 @@ class VllmEngine:
                 self.sampling_params(sampling, interval),
                 request_id=f"reghar-{next(self._numbers)}",
                 data_parallel_rank=rank if len(self._ranks) > 1 else None,
+                priority=sampling.priority if self._arguments["scheduling_policy"] == "priority" else 0,
             )
             try:
                 # aclosing: an abandoned request is aborted now, not when the garbage collector finds it.
@@ -193,6 +195,7 @@ class VllmEngine:
             frequency_penalty=sampling.frequency_penalty,
             repetition_penalty=sampling.repetition_penalty,
             max_tokens=sampling.max_tokens,
+            logprobs=0 if sampling.logprobs else None,  # of the chosen token alone
             seed=sampling.seed,
             logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
             detokenize=False,
@@ -218,9 +221,15 @@ def _chunk(output: Any) -> Chunk:
     reason = completion.finish_reason
     if reason not in (None, "stop", "length"):
         raise ResponseLostError(f"vLLM ended a response with {reason!r}")
+    logprobs: list[float] | None = None
+    if completion.logprobs is not None:
+        steps = zip(token_ids, completion.logprobs, strict=True)
+        logprobs = [float(step[token].logprob) for token, step in steps]
     if reason == "stop" and token_ids:
         token_ids.pop()  # vLLM hands out the token that ended the response
-    return Chunk(token_ids, reason, output.num_cached_tokens or 0)
+    if logprobs is not None:
+        logprobs = logprobs[: len(token_ids)]
+    return Chunk(token_ids, reason, output.num_cached_tokens or 0, logprobs)
 
 
 @contextlib.contextmanager

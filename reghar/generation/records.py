@@ -116,6 +116,11 @@ class ForcedAnswer:
     withheld: Withheld | None = None
     """That of its trace: it is then the outcome."""
     """Trace tokens that could not be sent back because the engine refuses their ids."""
+    answer_logprob: float | None = None
+    """Sum of the natural logarithms of the model's probabilities of `token_ids`, before temperature and
+    cuts; None where the engine did not say, and for the trace's own answer. Stored in single precision."""
+    answer_tokens_scored: int | None = None
+    """How many tokens that sum is over; None with it."""
 
 
 def trace_seed(run_seed: int, key: TraceKey) -> int:

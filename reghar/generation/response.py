@@ -87,7 +87,12 @@ class Response:
     def natural(self, ids: list[int]) -> str | None:
         """Text after the thinking block; None where the thinking never closed."""
         block = find_block(ids, self.delimiters, opened=opened_by_prompt(self.prompt_ids, self.delimiters))
-        return None if block.is_open else self.tokenizer.decode(ids[block.after :])
+        if block.is_open:
+            return None
+        if block.end is None or self.delimiters is None:
+            return self.tokenizer.decode(ids)
+        # By the text: the token that ends the delimiter may hold the first words of the answer.
+        return self.tokenizer.decode(ids[block.end :]).partition(self.delimiters.close)[2]
 
 
 def answer_seed(seed: int, budget: int) -> int:

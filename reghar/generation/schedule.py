@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 STREAM_INTERVAL = 16
 """Tokens a chunk of a trace's stream: a probe goes out at most this late, and the driver stays idle."""
+TRACE_PRIORITY = 1
+"""Of traces; probes have 0 and go first."""
 LOST_LIMIT = 10
 """Times that one response may be lost in a row before the engine counts as dead."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
@@ -134,7 +137,13 @@ class Schedule:
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
+            presence_penalty=settings.presence_penalty,
+            frequency_penalty=settings.frequency_penalty,
+            repetition_penalty=settings.repetition_penalty,
             max_tokens=1 if barred else most,
+            # After the probes: where the KV cache is scarce a trace at the head of the queue would keep
+            # them waiting until the blocks that they share with theirs are gone.
+            priority=TRACE_PRIORITY,
             # The one token under a bar is a draw of its own.
             seed=derive_seed(seed, "barred") if barred else seed,
             barred=barred,
@@ -200,7 +209,7 @@ class Schedule:
         before = kept + self.model.tokenizer.encode_text(probe_text)
         given = response.prompt_ids + before
         seed = answer_seed(response.seed, budget)
-        completion, text, cached = await _redraw(lambda: self._complete(given, seed, job.session))
+        completion, text, cached, logprobs = await _redraw(lambda: self._complete(given, seed, job.session))
         activity = self.activities[job.problem.task]
         activity.probes += 1
         activity.tokens += len(completion)
@@ -219,14 +228,18 @@ class Schedule:
             prompt_tokens=len(given),
             cached_tokens=cached,
             dropped_tokens=cut - len(kept),
+            answer_logprob=None if logprobs is None else math.fsum(logprobs),
+            answer_tokens_scored=None if logprobs is None else len(logprobs),
         )
 
     async def _complete(
         self, prompt_ids: list[int], seed: int, session: str
-    ) -> tuple[list[int], str, int | None]:
-        """Completion ids, their text, cached prompt tokens; ended at the brace that closes the box."""
+    ) -> tuple[list[int], str, int | None, list[float] | None]:
+        """Completion ids, their text, cached prompt tokens, the ids' log-probabilities; ended at the brace
+        that closes the box."""
         decode, in_box = self.model.tokenizer.decode, self.probe.opens_box
         ids: list[int] = []
+        logprobs: list[float] | None = []
         cached: int | None = None
         reason: FinishReason | None = None
         stream = self.engine.generate(prompt_ids, self._probe_sampling(seed), session=session)
@@ -235,13 +248,17 @@ class Schedule:
                 reason = chunk.finish_reason
                 if chunk.cached_tokens is not None:
                     cached = max(cached or 0, chunk.cached_tokens)
+                if chunk.logprobs is None and chunk.token_ids:
+                    logprobs = None
+                if logprobs is not None and chunk.logprobs is not None:
+                    logprobs += chunk.logprobs
                 for token in chunk.token_ids:
                     ids.append(token)
                     if in_box and (end := box_end(text := decode(ids))) is not None:
-                        return ids, text[:end], cached
+                        return ids, text[:end], cached, logprobs and logprobs[: len(ids)]
         if reason is None:
             raise ResponseLostError("the engine ended an answer without a reason")
-        return ids, decode(ids), cached
+        return ids, decode(ids), cached, logprobs or None
 
     def _probe_sampling(self, seed: int) -> Sampling:
         settings = self.sampling
@@ -250,7 +267,11 @@ class Schedule:
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
+            presence_penalty=settings.presence_penalty,
+            frequency_penalty=settings.frequency_penalty,
+            repetition_penalty=settings.repetition_penalty,
             max_tokens=self.probe.max_answer_tokens,
+            logprobs=True,
             seed=seed,
         )
 

@@ -7,12 +7,17 @@ that writes its own BOS never gets a second one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 
 from reghar.prompting.tokenizer import Tokenizer
 from reghar.protocol import Setting
 
 PLACEHOLDER = "{problem}"
 """Stands for the question where the rendered template is recorded in the protocol."""
+
+PROMPT_DATE = date(2026, 1, 1)
+"""What a template that tells the date is told, unless the user names another day: with the true one, the
+same questions would be asked in other words tomorrow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +31,8 @@ class PromptFormat:
     """What follows every question and a blank line; None for nothing."""
     arguments: dict[str, object] = field(default_factory=dict)
     """Arguments of the chat template, such as `enable_thinking`."""
+    today: date = PROMPT_DATE
+    """The day that the template may tell."""
 
     @property
     def is_plain(self) -> bool:
@@ -41,7 +48,7 @@ class PromptFormat:
             return f"{self.tokenizer.bos}{system}{question}\n\n"
         messages = [{"role": "system", "content": self.system}] if self.system is not None else []
         messages.append({"role": "user", "content": question})
-        return self.tokenizer.render_chat(messages, self.arguments)
+        return self.tokenizer.render_chat(messages, self.arguments, self.today)
 
     def encode(self, question: str) -> list[int]:
         """The prompt's token ids."""
@@ -53,6 +60,12 @@ class PromptFormat:
             return self
         parts = [part for part in (self.system, setting.system) if part is not None]
         return replace(self, system="\n\n".join(parts) if parts else None, suffix=setting.user)
+
+    @property
+    def tells_date(self) -> bool:
+        """True where the prompt depends on the day: it then belongs to the protocol."""
+        other_day = replace(self, today=self.today + timedelta(days=400))
+        return other_day.template != self.template
 
     @property
     def template(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from reghar.prompting.tokenizer import Model
 
@@ -49,7 +50,12 @@ class ByteTokenizer:
         """See `Tokenizer`."""
         return text in _SPECIAL
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object]) -> str:
+    def render_chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        arguments: Mapping[str, object],
+        today: date,  # noqa: ARG002 - the template tells none
+    ) -> str:
         """See `Tokenizer`."""
         options = "".join(f"[{key}={value}]\n" for key, value in sorted(arguments.items()))
         return options + "".join(f"{m['role']}: {m['content']}\n" for m in messages) + "assistant: "

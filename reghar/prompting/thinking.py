@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 FAMILIES: tuple[tuple[str, str], ...] = (
-    ("<think>", "</think>"),  # DeepSeek-R1, Qwen3 and most others
+    # DeepSeek-R1, Qwen3, GLM, Kimi K2, MiniMax M2, Nemotron, Hunyuan, Granite 4 and most others
+    ("<think>", "</think>"),
     ("<|im_start|>think", "<|im_start|>answer"),  # s1 (arXiv 2501.19393, its chat format)
+    ("[THINK]", "[/THINK]"),  # Magistral
+    ("<seed:think>", "</seed:think>"),  # Seed-OSS
+    # gpt-oss (harmony): what is thought and what is said are messages of two channels
+    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+    ("<|channel>thought", "<channel|>"),  # Gemma 4
+    ("<mm:think>", "</mm:think>"),  # MiniMax M3
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Cohere Command A Reasoning
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),  # Kimi-VL Thinking
+    ("Here is my thought process:", "Here is my response:"),  # Granite 3.2, in plain words
 )
 """Delimiters of published families, in the order in which they are looked for."""
 
@@ -19,18 +30,41 @@ class Vocabulary(Protocol):
     def encode_text(self, text: str) -> list[int]:
         """Token ids of a text, no special tokens added."""
 
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of token ids, special tokens included."""
+
     def is_known(self, text: str) -> bool:
         """True when the chat template or the vocabulary holds this delimiter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delimiters:
-    """How a model opens and closes its thinking block, as text and as token ids."""
+    """How a model opens and closes its thinking block, as text and as token ids.
+
+    A delimiter of one token is found among the ids. One of several is found in the text, since it
+    tokenizes otherwise beside other text (`</think>` before a blank line), and mapped back: every
+    token that spells a part of it belongs to it.
+    """
 
     open: str
     close: str
     open_ids: tuple[int, ...]
+    """As it tokenizes alone."""
     close_ids: tuple[int, ...]
+    decode: Callable[[Sequence[int]], str] = field(repr=False, compare=False)
+
+    def find_open(self, ids: Sequence[int]) -> tuple[int, int] | None:
+        """(its first token, the first after it) of the opening delimiter; None where there is none."""
+        return _find(ids, self.open, self.open_ids, self.decode, 0)
+
+    def find_close(self, ids: Sequence[int], start: int) -> tuple[int, int] | None:
+        """The same for the first closing delimiter at or after `start`."""
+        return _find(ids, self.close, self.close_ids, self.decode, start)
+
+    @property
+    def longest_close(self) -> int:
+        """Most tokens that can spell the closing delimiter."""
+        return 1 if len(self.close_ids) == 1 else len(self.close.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +92,13 @@ def find_delimiters(vocabulary: Vocabulary, given: tuple[str, str] | None = None
     """The delimiters of a model: those given, else the first published family that it knows, else None."""
     families = (given,) if given else FAMILIES
     for opening, closing in families:
-        if given or vocabulary.is_known(closing):
+        if given or vocabulary.is_known(closing) or vocabulary.is_known(opening):
             return Delimiters(
                 open=opening,
                 close=closing,
                 open_ids=tuple(vocabulary.encode_text(opening)),
                 close_ids=tuple(vocabulary.encode_text(closing)),
+                decode=vocabulary.decode,
             )
     return None
 
@@ -87,10 +122,8 @@ def opened_by_prompt(prompt_ids: Sequence[int], delimiters: Delimiters | None) -
     """True when the prompt's end leaves a thinking block open, as R1's chat template does."""
     if delimiters is None:
         return False
-    tail = list(prompt_ids[-64:])
-    opened = _find_last(tail, delimiters.open_ids)
-    closed = _find_last(tail, delimiters.close_ids)
-    return opened is not None and (closed is None or closed < opened)
+    tail = delimiters.decode(prompt_ids[-64:])
+    return tail.rfind(delimiters.open) > tail.rfind(delimiters.close)
 
 
 class BlockFinder:
@@ -105,6 +138,7 @@ class BlockFinder:
         self._delimiters = delimiters
         self._start: int | None = 0 if opened and delimiters is not None else None
         self._end: int | None = None
+        self._after = 0
         self._scanned = 0
 
     def find(self, ids: Sequence[int]) -> Block:
@@ -116,12 +150,12 @@ class BlockFinder:
             self._start = _opening(ids, delimiters)
         if self._start is None:
             return Block(None, None, 0)
-        length = len(delimiters.close_ids)
         if self._end is None:
-            self._end = find_sequence(ids, delimiters.close_ids, max(self._start, self._scanned))
-            self._scanned = max(0, len(ids) - length + 1)
-        after = len(ids) if self._end is None else self._end + length
-        return Block(self._start, self._end, after)
+            found = delimiters.find_close(ids, max(self._start, self._scanned))
+            self._scanned = max(0, len(ids) - delimiters.longest_close + 1)
+            if found is not None:
+                self._end, self._after = found
+        return Block(self._start, self._end, len(ids) if self._end is None else self._after)
 
 
 def find_block(ids: Sequence[int], delimiters: Delimiters | None, *, opened: bool) -> Block:
@@ -134,16 +168,29 @@ _LEADING_TOKENS = 8
 
 
 def _opening(ids: Sequence[int], delimiters: Delimiters) -> int | None:
-    head = ids[: _LEADING_TOKENS + len(delimiters.open_ids)]
-    found = find_sequence(head, delimiters.open_ids)
-    return None if found is None else found + len(delimiters.open_ids)
+    found = delimiters.find_open(ids[: _LEADING_TOKENS + len(delimiters.open_ids)])
+    return None if found is None else found[1]
 
 
-def _find_last(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
-    last, position = None, find_sequence(ids, wanted)
-    while position is not None:
-        last, position = position, find_sequence(ids, wanted, position + 1)
-    return last
+def _find(
+    ids: Sequence[int], text: str, alone: Sequence[int], decode: Callable[[Sequence[int]], str], start: int
+) -> tuple[int, int] | None:
+    """(first token, first token after) of the first `text` in `ids[start:]`; None where there is none."""
+    if len(alone) == 1:
+        found = find_sequence(ids, alone, start)
+        return None if found is None else (found, found + 1)
+    window = ids[start:]
+    spelt = decode(window)
+    at = spelt.find(text)
+    if at < 0:
+        return None
+
+    begins, ends = spelt[: at + 1], spelt[: at + len(text)]
+    sizes = range(len(window))
+    # A token may end within a character: its text is then longer, though it does not yet begin like that.
+    first = bisect_left(sizes, len(begins), key=lambda n: len(decode(window[:n])))
+    after = bisect_left(sizes, True, key=lambda n: decode(window[:n]).startswith(ends))
+    return start + first - 1, start + after
 
 
 def cut_position(token_ids: Sequence[int], block: Block, budget: int, counts: str) -> int | None:

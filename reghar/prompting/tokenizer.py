@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,8 +33,10 @@ class Tokenizer(Protocol):
     def has_chat_template(self) -> bool:
         """False for a base model."""
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object]) -> str:
-        """The chat template filled in, up to where the response begins."""
+    def render_chat(
+        self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object], today: date
+    ) -> str:
+        """The chat template filled in, up to where the response begins; `today` is the day it may tell."""
 
     @property
     def bos(self) -> str:
@@ -52,20 +55,25 @@ class Model:
     context_length: int | None
     """Most tokens of prompt and response together; None if the configuration does not say."""
     vocabulary_size: int
-    """Ids from 0 to this - 1 may stand in a prompt; the engine refuses others."""
+    """Ids from 0 to this - 1 may stand in a prompt; the engine refuses others. The larger of tokenizer and
+    embedding: the rows that pad an embedding are valid ids too."""
     tokenizer: Tokenizer
 
 
-def load_model(name: str, revision: str | None = None) -> Model:
-    """Reads configuration and tokenizer of a folder, a hub name, or `demo:NAME`. Raises `InputError`."""
+def load_model(name: str, revision: str | None = None, *, trust_remote_code: bool = False) -> Model:
+    """Reads configuration and tokenizer of a folder, a hub name, or `demo:NAME`. Raises `InputError`.
+
+    `trust_remote_code` lets the model's own code run, as it does in the engine.
+    """
     path = _locate(name)
-    config, tokenizer = _read_pretrained(name, path, revision)
+    config, tokenizer = _read_pretrained(name, path, revision, trust_remote_code=trust_remote_code)
     return Model(
         name=name,
         path=path,
-        revision=revision or getattr(config, "_commit_hash", None),
+        # The commit where it is known: a branch may move before the engine reads it.
+        revision=getattr(config, "_commit_hash", None) or revision,
         context_length=_context_length(config),
-        vocabulary_size=len(tokenizer),
+        vocabulary_size=max(len(tokenizer), _embedding_size(config)),
         tokenizer=PretrainedTokenizer(tokenizer),
     )
 
@@ -87,7 +95,9 @@ def _locate(name: str) -> str:
     return name
 
 
-def _read_pretrained(name: str, path: str, revision: str | None) -> tuple[Any, Any]:
+def _read_pretrained(
+    name: str, path: str, revision: str | None, *, trust_remote_code: bool
+) -> tuple[Any, Any]:
     from transformers import AutoConfig, AutoTokenizer
 
     from reghar.hub import hub_errors, hub_reason, hub_silence
@@ -96,10 +106,11 @@ def _read_pretrained(name: str, path: str, revision: str | None) -> tuple[Any, A
     if on_hub:
         hub_silence()
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision)
+        trust = {"trust_remote_code": trust_remote_code}
+        config = AutoConfig.from_pretrained(path, revision=revision, **trust)
         # Both of one commit, even where the hub gets another one in between.
         commit = getattr(config, "_commit_hash", None)
-        return config, AutoTokenizer.from_pretrained(path, revision=commit or revision)
+        return config, AutoTokenizer.from_pretrained(path, revision=commit or revision, **trust)
     except hub_errors() as error:
         if on_hub:
             raise InputError(
@@ -110,6 +121,12 @@ def _read_pretrained(name: str, path: str, revision: str | None) -> tuple[Any, A
         raise InputError(
             f"model folder {name!r} cannot be read: {reason}; give a folder saved by save_pretrained"
         ) from error
+
+
+def _embedding_size(config: Any) -> int:
+    config = config.get_text_config() if hasattr(config, "get_text_config") else config
+    size = getattr(config, "vocab_size", None)
+    return size if isinstance(size, int) else 0
 
 
 def _context_length(config: Any) -> int | None:
@@ -126,6 +143,11 @@ class PretrainedTokenizer:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+
+    @property
+    def pretrained(self) -> Any:
+        """The tokenizer itself."""
+        return self._tokenizer
 
     def encode_text(self, text: str) -> list[int]:
         """See `Tokenizer`."""
@@ -148,13 +170,19 @@ class PretrainedTokenizer:
         """See `Tokenizer`."""
         return bool(self._tokenizer.chat_template)
 
-    def render_chat(self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object]) -> str:
+    def render_chat(
+        self, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object], today: date
+    ) -> str:
         """See `Tokenizer`. Raises `InputError` when the template refuses the messages."""
         from jinja2 import TemplateError
 
         try:
             text: str = self._tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True, **arguments
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=True,
+                # Templates that tell the date ask for it by this name.
+                **{"strftime_now": today.strftime, **arguments},
             )
         except (TemplateError, TypeError, ValueError, AttributeError) as error:
             raise InputError(

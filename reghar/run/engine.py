@@ -141,6 +141,7 @@ def _engine(plan: Plan, log: Path | None) -> Engine:
         return OpenAIEngine(
             base_urls(settings.base_url or ""),
             plan.model,
+            served_name=settings.served_model_name,
             tokens=plan.protocol.tokens,
             api_key_env=settings.api_key_env,
             connections=2 * settings.concurrency,

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 from reghar.budgets import parse_budgets
+from reghar.engines.version import require_version
 from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.grading.version import grader_version
 from reghar.prompting.control import make_settings
 from reghar.prompting.probes import NO_PROBE, Probe, make_probe
-from reghar.prompting.prompts import PLACEHOLDER, PromptFormat
+from reghar.prompting.prompts import PLACEHOLDER, PROMPT_DATE, PromptFormat
+from reghar.prompting.reasoning_parsers import parser_delimiters
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
 from reghar.prompting.thinking import Delimiters, find_delimiters
 from reghar.prompting.tokenizer import Model, load_model
@@ -105,9 +108,14 @@ def make_plan(settings: RunSettings) -> Plan:
     model, tokens, served_notes = _ask_servers(settings, _load_model(settings))
     problems = {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
     prompt = PromptFormat(
-        tokenizer=model.tokenizer, system=settings.system_prompt, arguments=settings.chat_template_arguments
+        tokenizer=model.tokenizer,
+        system=settings.system_prompt,
+        arguments=settings.chat_template_arguments,
+        today=PROMPT_DATE if settings.date is None else date.fromisoformat(settings.date),
     )
-    delimiters = find_delimiters(model.tokenizer, settings.thinking)
+    if settings.date is not None and not prompt.tells_date:
+        raise InputError("--date has no effect: the model's chat template tells no date; leave it out")
+    delimiters = find_delimiters(model.tokenizer, _thinking(settings, model))
     control = _control(settings, budgets, delimiters)
     prompts = [prompt.with_setting(setting) for setting in (PLAIN, *control) if setting.after is None]
     longest = max(
@@ -132,6 +140,9 @@ def make_plan(settings: RunSettings) -> Plan:
             top_p=settings.top_p,
             top_k=settings.top_k,
             min_p=settings.min_p,
+            presence_penalty=settings.presence_penalty,
+            frequency_penalty=settings.frequency_penalty,
+            repetition_penalty=settings.repetition_penalty,
             max_tokens=max_tokens,
         ),
         probe=ProbeProtocol(
@@ -147,6 +158,7 @@ def make_plan(settings: RunSettings) -> Plan:
             system=settings.system_prompt,
             arguments=settings.chat_template_arguments,
             thinking=(delimiters.open, delimiters.close) if delimiters else None,
+            date=prompt.today.isoformat() if prompt.tells_date else None,
         ),
         tokens=tokens,
         grader=grader_version(),
@@ -214,6 +226,15 @@ def _chat_plan(settings: RunSettings) -> Plan:
     )
 
 
+def _thinking(settings: RunSettings, model: Model) -> tuple[str, str] | None:
+    """The delimiters that the user named; None to look for them."""
+    if settings.reasoning_parser is None:
+        return settings.thinking
+    if settings.thinking is not None:
+        raise InputError("--reasoning-parser and --thinking-delimiters exclude each other; give one of them")
+    return parser_delimiters(settings.reasoning_parser, getattr(model.tokenizer, "pretrained", None))
+
+
 def _control(
     settings: RunSettings, budgets: tuple[int, ...], delimiters: Delimiters | None
 ) -> tuple[Setting, ...]:
@@ -271,7 +292,10 @@ def _load_model(settings: RunSettings) -> Model:
     if settings.engine == "scripted":
         return scripted_model()
     if settings.model != SCRIPTED_MODEL:
-        return load_model(settings.model, settings.revision)
+        if settings.engine == "vllm":
+            require_version()
+        trusted = settings.engine_arguments.get("trust_remote_code") is True
+        return load_model(settings.model, settings.revision, trust_remote_code=trusted)
     if settings.engine == "vllm":
         raise InputError("model 'scripted' has no weights: give --engine scripted")
     return scripted_model()
@@ -285,7 +309,10 @@ def _ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, li
 
     if settings.base_url is None:
         raise InputError("--engine openai needs --base-url, such as http://localhost:8000")
-    servers = [inspect_server(url, model, settings.api_key_env) for url in base_urls(settings.base_url)]
+    servers = [
+        inspect_server(url, model, settings.api_key_env, served_name=settings.served_model_name)
+        for url in base_urls(settings.base_url)
+    ]
     lengths = [n for n in (model.context_length, *(s.context_length for s in servers)) if n is not None]
     notes = [
         f"the server at {server.url} {' and '.join(server.lacks)}: its text is tokenized again, "
@@ -293,7 +320,13 @@ def _ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, li
         for server in servers
         if server.lacks
     ]
-    return replace(model, context_length=min(lengths, default=None)), "text" if notes else "ids", notes
+    tokens: Tokens = "text" if notes else "ids"
+    notes += [
+        f"the server at {server.url} takes no top_k, min_p and repetition_penalty: its own defaults hold"
+        for server in servers
+        if not server.takes_sampling
+    ]
+    return replace(model, context_length=min(lengths, default=None)), tokens, notes
 
 
 def _fit_context(

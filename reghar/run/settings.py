@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any, Literal
 
 from reghar.errors import InputError
@@ -38,6 +39,9 @@ class RunSettings:
     top_p: float = 0.95
     top_k: int = 0
     min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
     seed: int = 0
     probe: str | None = None
     probe_text: str | None = None
@@ -45,8 +49,12 @@ class RunSettings:
     max_answer_tokens: int | None = None
     system_prompt: str | None = None
     chat_template_arguments: dict[str, Any] = field(default_factory=dict)
+    date: str | None = None
+    """The day that a chat template may tell, as YYYY-MM-DD; None for a fixed one."""
     thinking: tuple[str, str] | None = None
     """Delimiters of the thinking block; None finds them."""
+    reasoning_parser: str | None = None
+    """Name of the server's parser, whose delimiters are taken."""
     control: str = "force"
     """Method of test-time control; see `reghar.prompting.control`."""
     control_settings: tuple[str, ...] = ()
@@ -71,6 +79,8 @@ class RunSettings:
     """Of a million response tokens."""
     max_cost: float | None = None
     """Most that the run may cost, all its sessions together; None for no cap."""
+    served_model_name: str | None = None
+    """What the servers call the model, where that is not its own name."""
     base_url: str | None = None
     """Of the servers, comma-separated; for the engine `openai`."""
     api_key_env: str | None = None
@@ -86,6 +96,8 @@ class RunSettings:
 
 
 MOST_SAMPLES = 1_000_000
+MOST_TEMPERATURE = 2.0
+"""What vLLM and the OpenAI API take."""
 SEEDS = 2**32
 """How many there are: what vLLM takes."""
 
@@ -107,15 +119,34 @@ def check_settings(settings: RunSettings) -> None:
         ),
         (not settings.tasks, "--tasks is empty; see `reghar tasks list`"),
         (
-            not 0 <= settings.temperature < math.inf,
-            f"--temperature must be at least 0, not {settings.temperature}",
+            not 0 <= settings.temperature <= MOST_TEMPERATURE,
+            f"--temperature must be from 0 to {MOST_TEMPERATURE:g}, not {settings.temperature}",
         ),
         (not 0 < settings.top_p <= 1, f"--top-p must be in (0, 1], not {settings.top_p}"),
         (settings.top_k < 0, f"--top-k must be at least 0, not {settings.top_k}"),
         (not 0 <= settings.min_p <= 1, f"--min-p must be in [0, 1], not {settings.min_p}"),
         (
-            settings.probe_temperature is not None and not 0 <= settings.probe_temperature < math.inf,
-            f"--probe-temperature must be at least 0, not {settings.probe_temperature}",
+            settings.probe_temperature is not None
+            and not 0 <= settings.probe_temperature <= MOST_TEMPERATURE,
+            f"--probe-temperature must be from 0 to {MOST_TEMPERATURE:g}, not {settings.probe_temperature}",
+        ),
+        *(
+            (
+                not -2 <= value <= 2,
+                f"--{name}-penalty must be from -2 to 2, not {value}",
+            )
+            for name, value in (
+                ("presence", settings.presence_penalty),
+                ("frequency", settings.frequency_penalty),
+            )
+        ),
+        (
+            not 0 < settings.repetition_penalty <= 2,
+            f"--repetition-penalty must be above 0 and at most 2, not {settings.repetition_penalty}",
+        ),
+        (
+            settings.date is not None and not _is_date(settings.date),
+            f"--date must be a day such as 2026-01-31, not {settings.date!r}",
         ),
         (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
         (settings.replicas < 1, f"--replicas must be at least 1, not {settings.replicas}"),
@@ -215,6 +246,13 @@ def _other_checks(settings: RunSettings) -> list[tuple[bool, str]]:
             f"--base-url is of no use to --engine {settings.engine}: give --engine openai or chat",
         ),
     ]
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:

@@ -60,7 +60,15 @@ def write_part(folder: Path, number: int, rows: Iterable[dict[str, Any]], schema
     write_aside(part_path(folder, number), lambda file: pq.write_table(table, file, compression="zstd"))
 
 
-_DEFAULTS = {"setting": "", "given_tokens": 0, "countdown": None, "reported_length": None, "withheld": None}
+_DEFAULTS = {
+    "setting": "",
+    "given_tokens": 0,
+    "countdown": None,
+    "reported_length": None,
+    "withheld": None,
+    "answer_logprob": None,
+    "answer_tokens_scored": None,
+}
 """Columns that a part may lack, or leave null, and what stands there then: the plain evaluation's."""
 
 

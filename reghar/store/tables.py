@@ -56,6 +56,8 @@ def schemas() -> dict[str, pa.Schema]:
                 pa.field("prompt_tokens", pa.int32()),
                 pa.field("cached_tokens", pa.int32()),
                 pa.field("dropped_tokens", pa.int32()),
+                pa.field("answer_logprob", pa.float32()),
+                pa.field("answer_tokens_scored", pa.int32()),
                 pa.field("withheld", pa.string()),
                 pa.field("text", pa.string()),
                 pa.field("token_ids", pa.list_(pa.int32())),

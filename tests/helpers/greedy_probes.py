@@ -76,6 +76,12 @@ async def measure(engine: VllmEngine, model: Any, budgets: tuple[int, ...]) -> d
     await engine.close()
     return {
         "cached": cached,
+        "scored": [
+            (each.answer_logprob, each.answer_tokens_scored, len(each.token_ids))
+            for one in first
+            for each in one.answers
+            if each.forced
+        ],
         "traces": {name: list(trace.token_ids) for name, trace in traces.items()},
         "in_flight": forced(first),
         "after": forced(after),

@@ -40,10 +40,17 @@ class Loopback(ThreadingHTTPServer):
         context: int = 1 << 20,
         cached: int | None = None,
         pause: float = 0.0,
+        name: str = "scripted",
+        takes_sampling: bool = True,
+        takes_priority: bool = True,
+        metrics: str | None = None,
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
         self.shift, self.context, self.cached = shift, context, cached
+        self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
+        self.takes_priority = takes_priority
+        self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
         self.arrivals: list[float] = []
@@ -92,7 +99,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self.allowed():
             return
         if self.path == "/v1/models":
-            self.answer({"data": [{"id": "served-name", "max_model_len": self.server.context}]})
+            self.answer({"data": [{"id": self.server.name, "max_model_len": self.server.context}]})
+        elif self.path == "/metrics":
+            self.answer(self.server.metrics, 404 if self.server.metrics is None else 200)
         else:
             self.answer({"version": "1.2.3"})
 
@@ -102,6 +111,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         if not self.server.takes_ids and not isinstance(body["prompt"], str):
             self.answer({"error": {"message": "prompt must be a string"}}, 400)
+        elif not self.server.takes_sampling and "top_k" in body:
+            self.answer({"error": {"message": "unknown field top_k"}}, 400)
+        elif not self.server.takes_priority and body.get("priority"):
+            self.answer({"error": {"message": "priority scheduling is not enabled"}}, 400)
         elif body.get("stream"):
             self.stream(body)
         else:
@@ -118,6 +131,8 @@ class Handler(BaseHTTPRequestHandler):
         ids = TOKENIZER.encode_text(prompt) if isinstance(prompt, str) else prompt
         choice: dict[str, Any] = {"text": "x", "finish_reason": "length"}
         if self.server.returns_ids and body.get("return_token_ids"):
+            if "logprobs" in body:
+                choice["logprobs"] = {"token_logprobs": [-0.5]}
             choice |= {"token_ids": [7], "prompt_token_ids": [i + self.server.shift for i in ids]}
         self.answer({"choices": [choice], "usage": {"prompt_tokens": len(ids)}})
 
@@ -125,6 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         number = next(self.server.numbers)
         self.server.arrivals.append(time.monotonic())
         self.server.bodies.append(body)
+        self.server.ranks.append(self.headers["X-data-parallel-rank"])
         fault = self.server.fault(number)
         if isinstance(fault, tuple):
             status, headers = fault
@@ -156,7 +172,8 @@ class Handler(BaseHTTPRequestHandler):
             if fault == "stall" and events == 3:
                 self.server.stopping.wait()
                 return self.hang_up()
-            self.send(self.event(chunk, beyond=fault == "beyond" and events == 1))
+            beyond = fault == "beyond" and events == 1
+            self.send(self.event(chunk, beyond=beyond, scored="logprobs" in body))
         usage: dict[str, Any] = {"completion_tokens": 1}
         if self.server.cached is not None:
             usage["prompt_tokens_details"] = {"cached_tokens": self.server.cached}
@@ -164,11 +181,13 @@ class Handler(BaseHTTPRequestHandler):
         self.send(b"data: [DONE]\n\n")
         return self.send(b"")
 
-    def event(self, chunk: Chunk, *, beyond: bool) -> bytes:
+    def event(self, chunk: Chunk, *, beyond: bool, scored: bool) -> bytes:
         ids = [BEYOND] * beyond + chunk.token_ids
         choice: dict[str, Any] = {"text": TOKENIZER.decode(ids), "finish_reason": chunk.finish_reason}
         if self.server.returns_ids:
             choice["token_ids"] = ids + [EOS] * (chunk.finish_reason == "stop")
+            if scored:
+                choice["logprobs"] = {"token_logprobs": [-0.5] * len(choice["token_ids"])}
         return f"data: {json.dumps({'choices': [choice]})}\n\n".encode()
 
     def send(self, data: bytes) -> None:
@@ -179,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def answer(self, content: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        data = json.dumps(content).encode()
+        data = (content if isinstance(content, str) else json.dumps(content)).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
             self.send_header(name, value)

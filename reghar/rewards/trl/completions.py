@@ -23,6 +23,7 @@ from reghar.grading import (
     natural_segment,
 )
 from reghar.grading.outcome import OUTCOMES, Outcome
+from reghar.prompting.prompts import PROMPT_DATE
 from reghar.prompting.thinking import Block, find_block, find_delimiters, opened_by_prompt
 from reghar.prompting.tokenizer import PretrainedTokenizer, Tokenizer
 
@@ -152,7 +153,7 @@ class CompletionReader:
         if isinstance(prompt, str):
             text = self.tokenizer.bos + prompt
         else:
-            text = self.tokenizer.render_chat(prompt, {})
+            text = self.tokenizer.render_chat(prompt, {}, PROMPT_DATE)
         return text, opened_by_prompt(self.tokenizer.encode_text(text), self.delimiters)
 
 
