@@ -16,7 +16,8 @@ from reghar.cli import main
 from reghar.demo.ladder import MODULUS, task_ladders
 from reghar.frontiers.frontier import load_frontier
 from reghar.measures.efficiency import efficiency_of
-from reghar.measures.task import difference, task_measures
+from reghar.measures.paired import difference
+from reghar.measures.task import task_measures
 from reghar.prompting.tokenizer import load_model
 from reghar.store import load_run
 from reghar.store.outcomes import TaskOutcomes
