@@ -6,7 +6,8 @@ from pathlib import Path
 
 from reghar.errors import InputError
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
+"""The folder of the package."""
 
 
 def data_dir(name: str) -> Path:
@@ -15,9 +16,9 @@ def data_dir(name: str) -> Path:
     A checkout holds it at its top level, where a user edits it; a wheel carries a copy in
     `reghar/_data`. Raises InputError where neither exists (a broken installation).
     """
-    checkout = _PACKAGE.parent
+    checkout = PACKAGE.parent
     in_checkout = (checkout / "pyproject.toml").is_file()
-    folder = checkout / name if in_checkout else _PACKAGE / "_data" / name
+    folder = checkout / name if in_checkout else PACKAGE / "_data" / name
     if not folder.is_dir():
         raise InputError(f"the folder {name!r} is missing at {folder}: install reghar again")
     return folder

@@ -19,11 +19,11 @@ def test_a_wheel_reads_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     copy = tmp_path / "reghar" / "_data" / "frontiers"
     copy.mkdir(parents=True)
     (tmp_path / "frontiers").mkdir()  # something else that lies beside the installed package
-    monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "reghar")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "reghar")
     assert paths.data_dir("frontiers") == copy
 
 
 def test_a_broken_installation_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "reghar")
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path / "reghar")
     with pytest.raises(InputError, match="install reghar again"):
         paths.data_dir("tasks")

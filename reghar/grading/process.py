@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import reghar
 from reghar.grading.request import Grade, GradeRequest
 from reghar.grading.rules import could_not_grade, ran_out_of_time
 from reghar.grading.wire import pack_request, read_message, unpack_grade, write_message
+from reghar.paths import PACKAGE
 
 START_LIMIT_S = 120.0
 """Clock seconds for starting an interpreter or importing the computer algebra."""
@@ -179,7 +179,7 @@ def _pipe(pipe: Any) -> BinaryIO:
 
 def _start(time_limit_s: float, memory_limit: int) -> subprocess.Popen[bytes]:
     """A fresh interpreter that imports this package from where it was imported here, and nothing from `.`."""
-    package_parent = str(Path(reghar.__file__).resolve().parents[1])
+    package_parent = str(PACKAGE.parent)
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")])),
