@@ -109,7 +109,8 @@ def test_trust_in_remote_code_and_the_resolved_commit_reach_where_they_must(
     fake = type("FakeTokenizer", (FakeAuto,), {"from_pretrained": classmethod(_tokens(Tokens))})
     monkeypatch.setattr(transformers, "AutoTokenizer", fake)
     model = load_model("Qwen/Qwen3-4B", "main", trust_remote_code=True)
-    assert FakeAuto.asked == [{"revision": "main", "trust_remote_code": True}] * 2
+    assert [asked["revision"] for asked in FakeAuto.asked] == ["main", "c0ffee"]
+    assert all(asked["trust_remote_code"] is True for asked in FakeAuto.asked)
     assert model.revision == "c0ffee", "what the engine is then told, not the branch"
     assert model.vocabulary_size == 151_936, "the padding rows of the embedding are ids that the engine takes"
 
@@ -223,7 +224,7 @@ def test_servers_are_asked_for_priority_where_they_take_it_and_for_log_probabili
     data.write_text(json.dumps({"id": "a", "problem": "6 x 7?", "answer": "42"}) + "\n")
     command = ["run", "--engine", "openai", "--model", "scripted", "--tasks", "amc23", "--samples", "1"]
     command += ["--budgets", "0,64", "--max-tokens", "200", "--frontier", "none", "--data-dir", str(tmp_path)]
-    with serving(takes_priority=takes_priority) as server:
+    with serving(takes_priority=takes_priority, scores=True) as server:
         assert main([*command, "--base-url", server.url, "--out", str(tmp_path / "run")]) == 0
     trace, probe = server.bodies[:2]
     assert trace.get("priority") == (1 if takes_priority else None)

@@ -71,19 +71,6 @@ class JobEngine(Protocol):
         """Ends all engines and their processes; may be called twice."""
 
 
-def make_engine(plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> JobEngine:
-    """What the settings name, not yet started.
-
-    `log` gets what an engine in this process prints; `activities` count what is done; `spent` is what
-    the run has cost before.
-    """
-    if plan.settings.engine == "ray":
-        from reghar.run.replicas import RayFleet
-
-        return RayFleet(plan, activities)
-    return LocalEngine(plan, log, activities, spent=spent)
-
-
 class LocalEngine:
     """One engine that this process talks to itself, and the schedule over it."""
 

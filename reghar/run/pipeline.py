@@ -17,7 +17,8 @@ from rich.console import Console
 
 from reghar.errors import EngineError, InputError, RunInterruptedError
 from reghar.generation.jobs import Activity, JobResult, run_jobs
-from reghar.run.engine import Activities, JobEngine, make_engine, prices
+from reghar.run.choose_engine import make_engine
+from reghar.run.engine import Activities, JobEngine, prices
 from reghar.run.pending import PendingJobs
 from reghar.run.plan import Plan
 from reghar.run.progress import Display, progress

@@ -43,13 +43,14 @@ class Loopback(ThreadingHTTPServer):
         name: str = "scripted",
         takes_sampling: bool = True,
         takes_priority: bool = True,
+        scores: bool = False,
         metrics: str | None = None,
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
         self.shift, self.context, self.cached = shift, context, cached
         self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
-        self.takes_priority = takes_priority
+        self.takes_priority, self.scores = takes_priority, scores
         self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
@@ -131,7 +132,7 @@ class Handler(BaseHTTPRequestHandler):
         ids = TOKENIZER.encode_text(prompt) if isinstance(prompt, str) else prompt
         choice: dict[str, Any] = {"text": "x", "finish_reason": "length"}
         if self.server.returns_ids and body.get("return_token_ids"):
-            if "logprobs" in body:
+            if "logprobs" in body and self.server.scores:
                 choice["logprobs"] = {"token_logprobs": [-0.5]}
             choice |= {"token_ids": [7], "prompt_token_ids": [i + self.server.shift for i in ids]}
         self.answer({"choices": [choice], "usage": {"prompt_tokens": len(ids)}})

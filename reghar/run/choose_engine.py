@@ -1,0 +1,20 @@
+"""Which engine a run's settings name: the only place that knows all kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reghar.run.engine import Activities, JobEngine, LocalEngine
+from reghar.run.plan import Plan
+from reghar.run.replicas import RayFleet
+
+
+def make_engine(plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> JobEngine:
+    """What the settings name, not yet started.
+
+    `log` gets what an engine in this process prints; `activities` count what is done; `spent` is what
+    the run has cost before.
+    """
+    if plan.settings.engine == "ray":
+        return RayFleet(plan, activities)
+    return LocalEngine(plan, log, activities, spent=spent)
