@@ -35,7 +35,7 @@ def test_an_error_of_our_own_is_one_line_and_70(capsys: pytest.CaptureFixture[st
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "RuntimeError: first line second" in error
-    assert cli.ISSUES in error
+    assert "please report it to the issues of the repository" in error
     assert "\x1b" not in error
 
 

@@ -247,3 +247,9 @@ def test_the_papers_grid_has_7_settings_of_force() -> None:
     default = task_measures(outcomes, None, replicates=20).measures
     named = replace(outcomes, settings=(256, 512, 1024, 2048, 4096, 8192, 16384))
     assert default == task_measures(named, None, replicates=20).measures
+
+
+@pytest.mark.parametrize(("problems", "noted"), [(9, True), (10, False)])
+def test_few_problems_are_noted(problems: int, noted: bool) -> None:
+    measures = task_measures(random_outcomes(problems, 4, (0, 64, 128)), None, replicates=50)
+    assert any("so few says little" in note for note in measures.notes) is noted

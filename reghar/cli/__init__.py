@@ -34,9 +34,6 @@ EXIT_CODES = """exit codes:
   130  interrupted; what was finished is stored
   141  whoever read the output has gone"""
 
-ISSUES = "https://github.com/reghar/reghar/issues"
-"""Where errors of reghar itself are reported."""
-
 _INTERNAL = 70  # EX_SOFTWARE: 1 is a check's verdict, and must not be what Python gives a traceback
 _READER_GONE = 141  # as a shell says it of a program that died of SIGPIPE
 
@@ -143,10 +140,22 @@ def main(arguments: list[str] | None = None) -> int:
         what = printable(" ".join(f"{type(error).__name__}: {error}".split()))
         return _say(
             f"reghar: internal error: {shortened(what, 300)}; the same command with --debug shows where; "
-            f"please report it at {ISSUES}",
+            f"please report it to {_issues()}",
             _INTERNAL,
         )
     return code
+
+
+def _issues() -> str:
+    """Where errors of reghar itself are reported: the address that the installed package names."""
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        addresses = metadata("reghar").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        addresses = []
+    named = dict(str(one).split(", ", 1) for one in addresses)
+    return named.get("Issues", "the issues of the repository that this copy is from")
 
 
 def _is_full(error: Exception) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from reghar.store.outcomes import MISSING
 from reghar.tasks.rows import iterate_json_lines
 
 StepRule = Literal["min", "mean", "prod", "last"]
-STEP_RULES: tuple[StepRule, ...] = get_args(StepRule)
 """How the scores of a solution's steps become one."""
 _FINENESS = 1 << 40
 """Scores are told apart in steps of 1 / 2**40."""

@@ -120,6 +120,8 @@ def task_measures(
         notes.extend(gap.notes)
         if reading is None:
             notes.append("no reading as wasted tokens: the curve or the frontier falls somewhere")
+    if draws is not None and interval == "problems" and len(problems) < NOTED:
+        notes.append(f"{len(problems)} problems: an interval over so few says little about others like them")
     notes.extend(columns.notes(curve, frontier))
     full = {name: counts[0] for name, counts in _counts(outcomes.full[..., None]).items()}
     notes.extend(_unboxed(full))
