@@ -7,8 +7,6 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from rich.cells import cell_len
-
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _GAP = "  "
 SHORTEST_NAME = 12
@@ -29,6 +27,15 @@ def shortened(text: str, most: int) -> str:
         return text
     tail = (most - 1) // 2
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def _columns(text: str) -> int:
+    """Columns that a text takes up: a Chinese character takes two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def terminal_width() -> int | None:
@@ -61,9 +68,9 @@ def table(
 def fields(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and values, a line each; values are aligned and never cut."""
     shown = [(printable(name), printable(value)) for name, value in pairs]
-    width = max((cell_len(name) for name, _ in shown), default=0)
+    width = max((_columns(name) for name, _ in shown), default=0)
     return "".join(
-        f"{name}{' ' * (width - cell_len(name))}{_GAP}{value}".rstrip() + "\n" for name, value in shown
+        f"{name}{' ' * (width - _columns(name))}{_GAP}{value}".rstrip() + "\n" for name, value in shown
     )
 
 
@@ -72,7 +79,7 @@ Cells = list[list[str] | None]
 
 def _widths(header: Sequence[str], rows: Cells) -> list[int]:
     columns = zip(header, *(row for row in rows if row is not None), strict=True)
-    return [max(cell_len(cell) for cell in column) for column in columns]
+    return [max(_columns(cell) for cell in column) for column in columns]
 
 
 def _natural_width(header: Sequence[str], rows: Cells) -> int:
@@ -100,7 +107,7 @@ def _lines(header: Sequence[str], rows: Cells, names: int) -> Iterator[str]:
 
     def line(row: Sequence[str]) -> str:
         padded = (
-            cell + " " * (width - cell_len(cell)) if i < names else " " * (width - cell_len(cell)) + cell
+            cell + " " * (width - _columns(cell)) if i < names else " " * (width - _columns(cell)) + cell
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         return _GAP.join(padded)
@@ -114,10 +121,10 @@ def _lines(header: Sequence[str], rows: Cells, names: int) -> Iterator[str]:
 
 
 def _blocks(header: Sequence[str], rows: Cells, names: int) -> Iterator[str]:
-    figures = max((cell_len(name) for name in header[names:]), default=0)
+    figures = max((_columns(name) for name in header[names:]), default=0)
     for i, row in enumerate(row for row in rows if row is not None):
         if i:
             yield ""
         yield " · ".join(cell for cell in row[:names] if cell)
         for name, cell in zip(header[names:], row[names:], strict=True):
-            yield f"{_GAP}{name}{' ' * (figures - cell_len(name))}{_GAP}{cell}"
+            yield f"{_GAP}{name}{' ' * (figures - _columns(name))}{_GAP}{cell}"
