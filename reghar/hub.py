@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 SECONDS = 5.0
 """How long the hub may take to answer at all."""
@@ -48,6 +49,14 @@ def _use_the_cache() -> None:
         import datasets
 
         datasets.config.HF_HUB_OFFLINE = datasets.config.HF_DATASETS_OFFLINE = True
+
+
+def cached_commit(model: str, revision: str | None) -> str | None:
+    """The commit of a hub model whose configuration was just read; None where no cache was used."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "config.json", revision=revision or "main")
+    return Path(found).parent.name if isinstance(found, str) else None
 
 
 def hub_errors() -> tuple[type[Exception], ...]:

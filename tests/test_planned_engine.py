@@ -92,7 +92,7 @@ class FakeAuto:
     @classmethod
     def from_pretrained(cls, _: str, **options: Any) -> Any:
         cls.asked.append(options)
-        return SimpleNamespace(vocab_size=151_936, _commit_hash="c0ffee")
+        return SimpleNamespace(vocab_size=151_936)
 
 
 def test_trust_in_remote_code_and_the_resolved_commit_reach_where_they_must(
@@ -108,6 +108,8 @@ def test_trust_in_remote_code_and_the_resolved_commit_reach_where_they_must(
     monkeypatch.setattr(transformers, "AutoConfig", FakeAuto)
     fake = type("FakeTokenizer", (FakeAuto,), {"from_pretrained": classmethod(_tokens(Tokens))})
     monkeypatch.setattr(transformers, "AutoTokenizer", fake)
+    monkeypatch.setattr("reghar.hub.hub_silence", lambda: None)
+    monkeypatch.setattr("reghar.hub.cached_commit", lambda *_: "c0ffee")
     model = load_model("Qwen/Qwen3-4B", "main", trust_remote_code=True)
     assert [asked["revision"] for asked in FakeAuto.asked] == ["main", "c0ffee"]
     assert all(asked["trust_remote_code"] is True for asked in FakeAuto.asked)

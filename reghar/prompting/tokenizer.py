@@ -66,12 +66,12 @@ def load_model(name: str, revision: str | None = None, *, trust_remote_code: boo
     `trust_remote_code` lets the model's own code run, as it does in the engine.
     """
     path = _locate(name)
-    config, tokenizer = _read_pretrained(name, path, revision, trust_remote_code=trust_remote_code)
+    config, tokenizer, commit = _read_pretrained(name, path, revision, trust_remote_code=trust_remote_code)
     return Model(
         name=name,
         path=path,
         # The commit where it is known: a branch may move before the engine reads it.
-        revision=getattr(config, "_commit_hash", None) or revision,
+        revision=commit or revision,
         context_length=_context_length(config),
         vocabulary_size=max(len(tokenizer), _embedding_size(config)),
         tokenizer=PretrainedTokenizer(tokenizer),
@@ -97,10 +97,11 @@ def _locate(name: str) -> str:
 
 def _read_pretrained(
     name: str, path: str, revision: str | None, *, trust_remote_code: bool
-) -> tuple[Any, Any]:
+) -> tuple[Any, Any, str | None]:
+    """Configuration, tokenizer, and for a hub model the commit of both."""
     from transformers import AutoConfig, AutoTokenizer
 
-    from reghar.hub import hub_errors, hub_reason, hub_silence
+    from reghar.hub import cached_commit, hub_errors, hub_reason, hub_silence
 
     on_hub = not Path(path).is_dir()
     if on_hub:
@@ -109,8 +110,8 @@ def _read_pretrained(
         trust = {"trust_remote_code": trust_remote_code}
         config = AutoConfig.from_pretrained(path, revision=revision, **trust)
         # Both of one commit, even where the hub gets another one in between.
-        commit = getattr(config, "_commit_hash", None)
-        return config, AutoTokenizer.from_pretrained(path, revision=commit or revision, **trust)
+        commit = cached_commit(path, revision) if on_hub else None
+        return config, AutoTokenizer.from_pretrained(path, revision=commit or revision, **trust), commit
     except hub_errors() as error:
         if on_hub:
             raise InputError(
