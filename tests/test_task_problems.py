@@ -262,16 +262,28 @@ def test_columns_of_the_hub_make_the_choices(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, rows: list[dict[str, Any]]) -> list[Any]:
-    """Stands in for the hub; returns the list of calls."""
+    """Stands in for the hub's data sets (`tests/test_hub.py` has the real client); returns the calls."""
     import datasets
 
     calls: list[Any] = []
 
-    def load_dataset(*args: object, **kwargs: object) -> list[dict[str, Any]]:
-        calls.append((args, kwargs))
-        return rows
+    class Builder:
+        def __init__(self, revision: str | None) -> None:
+            self.hash = revision
 
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+        def download_and_prepare(self) -> None:
+            pass
+
+        def as_dataset(self, split: str) -> list[dict[str, Any]]:
+            calls[-1][1]["split"] = split
+            return rows
+
+    def load_dataset_builder(*args: object, **kwargs: Any) -> Builder:
+        calls.append((args, kwargs))
+        return Builder(kwargs["revision"])
+
+    monkeypatch.setattr("reghar.hub.hub_silence", lambda: None)
+    monkeypatch.setattr(datasets, "load_dataset_builder", load_dataset_builder)
     return calls
 
 
@@ -328,8 +340,9 @@ def test_an_unreachable_hub_is_one_line_that_names_data_dir(
     def fail(*_: object, **__: object) -> None:
         raise error("no such\nthing")
 
-    monkeypatch.setattr(datasets, "load_dataset", fail)
-    with pytest.raises(InputError, match=r"math-ai/aime25.*no such thing.*--data-dir") as caught:
+    monkeypatch.setattr("reghar.hub.hub_silence", lambda: None)
+    monkeypatch.setattr(datasets, "load_dataset_builder", fail)
+    with pytest.raises(InputError, match=r"math-ai/aime25.*--data-dir") as caught:
         load_problems(load_task("aime25"))
     assert "\n" not in str(caught.value)
 
