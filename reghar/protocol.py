@@ -24,6 +24,9 @@ PROTOCOL_VERSION = 1
 BudgetCounts = Literal["response", "thinking"]
 Tokens = Literal["ids", "text", "reported"]
 """How tokens travel to and from the engine; `reported`: only their number is known."""
+Unclosed = Literal["grade", "no_answer"]
+"""What the own answer is of a finished response that never closed a thinking block which the prompt
+opened: the whole response, or none."""
 
 
 class _Part:
@@ -175,6 +178,9 @@ class Protocol(_Part):
     tokens: Tokens = "ids"
     """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there.
     `reported` where a chat server shows no tokens: lengths are what it says, and nothing is cut."""
+    unclosed: Unclosed = "no_answer"
+    """As `no_answer` graded all runs from before it, and where no prompt opens a block it cannot matter:
+    there the file has no such setting, and the digest is as it was."""
     integration: str = "trapezoid"
     control: ControlProtocol = field(default_factory=ControlProtocol)
     version: int = PROTOCOL_VERSION
@@ -227,9 +233,15 @@ class Protocol(_Part):
 
     def as_dict(self) -> dict[str, Any]:
         """The settings as they stand in `run.json`: only JSON types; of a stored protocol, as it was read."""
-        content = self._stored or {**asdict(self), "control": self.control.as_dict()}
+        content = self._stored or self._written()
         settings: dict[str, Any] = json.loads(json.dumps(content))
         return settings
+
+    def _written(self) -> dict[str, Any]:
+        content = {**asdict(self), "control": self.control.as_dict()}
+        if self.unclosed == "no_answer":
+            del content["unclosed"]
+        return content
 
     @property
     def digest(self) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reghar.protocol import Unclosed
+
 FAMILIES: tuple[tuple[str, str], ...] = (
     ("<think>", "</think>"),  # DeepSeek-R1, Qwen3 and most others
     ("<|im_start|>think", "<|im_start|>answer"),  # s1 (arXiv 2501.19393, its chat format)
@@ -144,6 +146,18 @@ def _find_last(ids: Sequence[int], wanted: Sequence[int]) -> int | None:
     while position is not None:
         last, position = position, find_sequence(ids, wanted, position + 1)
     return last
+
+
+def answer_start(block: Block, *, opened: bool, finished: bool, unclosed: Unclosed) -> int | None:
+    """Index of the first token of what a response itself answers; None where it answers nothing.
+
+    That is all after its thinking. A finished response that never closed a block which the prompt opened
+    is its own answer under `grade`: models trained with a length reward answer easy problems that way.
+    `opened` says that the prompt left a block open, `finished` that the model ended the response.
+    """
+    if not block.is_open:
+        return block.after
+    return 0 if opened and finished and unclosed == "grade" else None
 
 
 def cut_position(token_ids: Sequence[int], block: Block, budget: int, counts: str) -> int | None:
