@@ -112,6 +112,7 @@ def traces(
         finished=everywhere,
         looped=~everywhere,
         thought=everywhere,
+        thinking_opened=~everywhere,
         thinking_closed=everywhere,
     )
 

@@ -28,6 +28,9 @@ digests of older runs stay what they were."""
 
 Tokens = Literal["ids", "text", "reported"]
 """How tokens travel to and from the engine; `reported`: only their number is known."""
+Unclosed = Literal["grade", "no_answer"]
+"""What the own answer is of a finished response that never closed a thinking block which the prompt
+opened: the whole response, or none."""
 
 
 class _Part:
@@ -187,6 +190,9 @@ class Protocol(_Part):
     tokens: Tokens = "ids"
     """`text` where a server takes or gives no token ids: its text is tokenized again, and cuts fall there.
     `reported` where a chat server shows no tokens: lengths are what it says, and nothing is cut."""
+    unclosed: Unclosed = field(default="no_answer", metadata=_LATER)
+    """As `no_answer` graded all runs from before it, and where no prompt opens a block it cannot matter:
+    there the file has no such setting, and the digest is as it was."""
     integration: str = "trapezoid"
     control: ControlProtocol = field(default_factory=ControlProtocol)
     version: int = PROTOCOL_VERSION

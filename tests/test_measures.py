@@ -23,7 +23,8 @@ FRONTIER = TaskFrontier(budgets=tuple(BUDGETS), accuracy=(0.1, 0.4, 0.6, 0.8, 0.
 
 
 def test_names_units_and_directions() -> None:
-    measured = task_measures(random_outcomes(20, 4, BUDGETS), FRONTIER, replicates=200)
+    outcomes = random_outcomes(20, 4, BUDGETS)
+    measured = task_measures(replace(outcomes, thinking_opened=outcomes.thought), FRONTIER, replicates=200)
     names = [name for name in MEASURES if name != "reg_cross_fitted"]  # published frontiers have none
     assert [measure.name for measure in measured.measures] == names
     for measure in measured.measures:
@@ -52,6 +53,10 @@ def test_plain_means() -> None:
     assert value["share_thinking_unclosed"] == 0.5
     assert value["area"] == pytest.approx(256 * (0.25 + 0.5) / 2 + 256 * (0.5 + 0.75) / 2)
     assert "reg" not in value
+    assert "share_answered_inside" not in value, "no prompt opened a block"
+    opened = replace(outcomes, thinking_opened=outcomes.thought)
+    inside = {m.name: m.value for m in task_measures(opened, None, replicates=200).measures}
+    assert inside["share_answered_inside"] == 0.25, "of two unclosed, the finished one"
     assert measured.outcomes["correct"] == [1, 2, 3]
     assert measured.full_outcomes["incorrect"] == 1
 

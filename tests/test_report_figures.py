@@ -57,6 +57,7 @@ def _outcomes(problems: int = 5, samples: int = 3) -> TaskOutcomes:
         finished=rng.random(shape) < 0.8,
         looped=np.zeros(shape, bool),
         thought=np.zeros(shape, bool),
+        thinking_opened=np.zeros(shape, bool),
         thinking_closed=np.zeros(shape, bool),
     )
 

@@ -100,7 +100,7 @@ def test_the_graded_text_is_that_of_a_run(text: str, tokenizer: Any) -> None:
         delimiters=find_delimiters(ours),
         budget_counts="response",
     )
-    own = response.own_answer().text
+    own = response.own_answer(finished=True).text
     expected = natural_segment(own)
     (read,) = reader.read([QUESTION], [text], [[*ids, tokenizer.eos_token_id]])
     assert reader.segment(read, INTEGER) == expected

@@ -122,6 +122,28 @@ def test_a_trace_that_hit_max_tokens_is_forced_at_every_budget() -> None:
     assert done.answers[-1].text is None, "its thinking never closed"
 
 
+@pytest.mark.parametrize(
+    ("unclosed", "most", "answer"),
+    [("grade", 1000, "So \\boxed{42}"), ("no_answer", 1000, None), ("grade", 5, None)],
+    ids=["graded", "by the rule before", "cut"],
+)
+def test_a_block_that_the_prompt_opened_and_a_finished_trace_never_closed(
+    unclosed: str, most: int, answer: str | None
+) -> None:
+    plan = replace(schedule(FixedEngine("So \\boxed{42}"), max_tokens=most), unclosed=unclosed)
+    job = Job(problem=replace(QUESTION, question="What is it? <think>"), sample=0, budgets=())
+    done = asyncio.run(plan.do(job))
+    assert done.trace.thinking_opened
+    assert done.answers[-1].text == answer
+    again = asyncio.run(plan.do(replace(job, trace=done.trace)))
+    assert again.answers[-1].text == answer, "a stored trace is read alike"
+
+
+def test_a_block_that_the_model_opened_itself_and_never_closed_is_no_answer() -> None:
+    plan = schedule(FixedEngine("<think>So \\boxed{42}"))
+    assert do(plan).answers[-1].text is None
+
+
 def test_probes_go_out_while_the_trace_runs() -> None:
     engine = FixedEngine("<think>" + "a" * 400)
     sent_at: list[int] = []

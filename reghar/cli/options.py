@@ -21,6 +21,17 @@ def add_include_path(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_unclosed(parser: argparse._ActionsContainer, *, default: str | None) -> None:
+    """`--unclosed`; None where the run's own is kept."""
+    parser.add_argument(
+        "--unclosed",
+        choices=("grade", "no_answer"),
+        default=default,
+        help="a finished response that never closed a thinking block which the prompt opened: graded as a "
+        "whole, or no answer; default: " + (default or "the run's own"),
+    )
+
+
 def key_values(entries: list[str], flag: str) -> dict[str, Any]:
     """`key=value` entries as a dict; a value is read as JSON where it is JSON, else as text."""
     values: dict[str, Any] = {}

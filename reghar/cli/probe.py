@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from reghar.cli.options import key_values
+from reghar.cli.options import add_unclosed, key_values
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,6 +21,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--probe-temperature", type=float, metavar="T")
     parser.add_argument("--max-answer-tokens", type=int, metavar="N")
     parser.add_argument("--budgets", help="default: the run's own")
+    add_unclosed(parser, default=None)
     parser.add_argument("--frontier", help="default: the run's own")
     parser.add_argument("--engine-arg", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--concurrency", type=int, metavar="N", help="stored traces probed at a time")
@@ -46,6 +47,7 @@ def handle(arguments: argparse.Namespace) -> int:
         probe_temperature=arguments.probe_temperature,
         max_answer_tokens=arguments.max_answer_tokens,
         budgets=arguments.budgets,
+        unclosed=arguments.unclosed,
         frontier=arguments.frontier,
         concurrency=arguments.concurrency,
         engine_arguments=key_values(arguments.engine_arg, "--engine-arg"),

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reghar.cli.options import add_include_path, key_values, names
+from reghar.cli.options import add_include_path, add_unclosed, key_values, names
 from reghar.errors import EngineError, InputError, RunInterruptedError, StorageError
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     curve.add_argument("--probe-temperature", type=float, metavar="T", help="default: the traces' own")
     curve.add_argument("--max-answer-tokens", type=int, metavar="N", help="default 64; 1024 without a box")
     curve.add_argument("--frontier", help="auto (default), a name, a file, or none")
+    add_unclosed(curve, default="grade")
     curve.add_argument(
         "--interval",
         choices=("problems", "samples"),
@@ -254,6 +255,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         wait_strings=tuple(arguments.wait_string),
         control_user=arguments.control_user,
         control_system=arguments.control_system,
+        unclosed=arguments.unclosed,
         frontier=arguments.frontier,
         interval=arguments.interval,
         engine=arguments.engine,

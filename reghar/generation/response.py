@@ -11,9 +11,16 @@ from reghar.boxed import closing_brace
 from reghar.engines.base import FinishReason
 from reghar.generation.jobs import Job
 from reghar.generation.records import ForcedAnswer, Trace
-from reghar.prompting.thinking import Block, Delimiters, cut_position, find_block, opened_by_prompt
+from reghar.prompting.thinking import (
+    Block,
+    Delimiters,
+    answer_start,
+    cut_position,
+    find_block,
+    opened_by_prompt,
+)
 from reghar.prompting.tokenizer import Tokenizer
-from reghar.protocol import BudgetCounts
+from reghar.protocol import BudgetCounts, Unclosed
 from reghar.seeds import derive_seed
 
 
@@ -28,6 +35,7 @@ class Response:
     tokenizer: Tokenizer
     delimiters: Delimiters | None
     budget_counts: BudgetCounts
+    unclosed: Unclosed = "grade"
     block: Block = Block(None, None, 0)  # noqa: RUF009 - frozen
 
     def passed(self, waiting: deque[int], reason: FinishReason | None) -> list[tuple[int, int]]:
@@ -68,8 +76,8 @@ class Response:
         """Thinking tokens after which the countdown of steps has reached zero; None where it has not."""
         return countdown_end(self._thinking(), self.tokenizer.decode)
 
-    def own_answer(self) -> ForcedAnswer:
-        """The answer that the whole response gives by itself."""
+    def own_answer(self, *, finished: bool) -> ForcedAnswer:
+        """The answer that the whole response gives by itself; `finished`: the model ended it."""
         return ForcedAnswer(
             task=self.job.problem.task,
             problem=self.job.problem.id,
@@ -77,20 +85,22 @@ class Response:
             setting=self.job.setting.name,
             budget=None,
             forced=False,
-            text=self.natural(self.ids),
+            text=self.natural(self.ids, finished=finished),
             token_ids=(),
             seed=self.seed,
             prompt_tokens=0,
             cached_tokens=0,
         )
 
-    def natural(self, ids: list[int]) -> str | None:
-        """Text after the thinking block; None where the thinking never closed."""
-        block = find_block(ids, self.delimiters, opened=opened_by_prompt(self.prompt_ids, self.delimiters))
-        if block.is_open:
+    def natural(self, ids: list[int], *, finished: bool) -> str | None:
+        """The text of the answer that `ids` give by themselves; None where they give none."""
+        opened = opened_by_prompt(self.prompt_ids, self.delimiters)
+        block = find_block(ids, self.delimiters, opened=opened)
+        start = answer_start(block, opened=opened, finished=finished, unclosed=self.unclosed)
+        if start is None:
             return None
         if block.end is None or self.delimiters is None:
-            return self.tokenizer.decode(ids)
+            return self.tokenizer.decode(ids[start:])
         # By the text: the token that ends the delimiter may hold the first words of the answer.
         return self.tokenizer.decode(ids[block.end :]).partition(self.delimiters.close)[2]
 

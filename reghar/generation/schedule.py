@@ -25,7 +25,7 @@ from reghar.prompting.probes import Probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.thinking import BlockFinder, Delimiters, find_block, opened_by_prompt
 from reghar.prompting.tokenizer import Model
-from reghar.protocol import BudgetCounts, SamplingProtocol, Setting
+from reghar.protocol import BudgetCounts, SamplingProtocol, Setting, Unclosed
 from reghar.seeds import derive_seed
 
 T = TypeVar("T")
@@ -56,6 +56,7 @@ class Schedule:
     run_seed: int
     activities: dict[str, Activity]
     """By task."""
+    unclosed: Unclosed = "grade"
     control: tuple[Setting, ...] = ()
     """Settings of the control method: those that continue a trace follow it at once."""
 
@@ -181,7 +182,7 @@ class Schedule:
         self, job: Job, response: Response, trace: Trace, answers: Sequence[ForcedAnswer], *, is_new: bool
     ) -> JobResult:
         self.activities[job.problem.task].jobs += 1
-        own = (response.own_answer(),) if job.own_answer else ()
+        own = (response.own_answer(finished=trace.finished),) if job.own_answer else ()
         return JobResult(trace=trace, is_new=is_new, answers=(*answers, *own))
 
     def _response(self, job: Job, prompt_ids: list[int], ids: list[int], seed: int) -> Response:
@@ -193,6 +194,7 @@ class Schedule:
             tokenizer=self.model.tokenizer,
             delimiters=self.delimiters,
             budget_counts=self.budget_counts,
+            unclosed=self.unclosed,
         )
 
     def _due(
@@ -222,7 +224,7 @@ class Schedule:
             setting=job.setting.name,
             budget=budget,
             forced=True,
-            text=text if self.probe.opens_box else response.natural(before + completion),
+            text=text if self.probe.opens_box else response.natural(before + completion, finished=False),
             token_ids=tuple(completion),
             seed=seed,
             prompt_tokens=len(given),

@@ -36,6 +36,7 @@ MEASURES: Mapping[str, tuple[str, bool | None]] = {
     "share_looped": ("fraction", False),
     "share_thinking": ("fraction", None),
     "share_thinking_unclosed": ("fraction", False),
+    "share_answered_inside": ("fraction", None),
     **{f"tokens_to_{level}": ("tokens", False) for level in LEVELS},
     **{f"frontier_tokens_to_{level}": ("tokens", None) for level in LEVELS},
     "wasted_tokens_reading": ("tokens", False),

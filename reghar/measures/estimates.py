@@ -40,6 +40,8 @@ class Columns:
     """Column of the first of the remaining statistics, in the order of `NAMES`."""
     thinks: bool
     """False where no trace has a thinking block: then the response counts as the thinking."""
+    opened: bool
+    """True where prompts left a thinking block open."""
 
     NAMES = (
         "accuracy_full",
@@ -52,6 +54,7 @@ class Columns:
         "share_looped",
         "share_thinking",
         "share_thinking_unclosed",
+        "share_answered_inside",
     )
 
     @classmethod
@@ -70,6 +73,7 @@ class Columns:
             used=slice(b, b + a),
             first=b + a,
             thinks=bool(outcomes.thought.any()),
+            opened=bool(outcomes.thinking_opened.any()),
         )
 
     def column(self, name: str) -> int:
@@ -91,6 +95,7 @@ class Columns:
             outcomes.looped,
             outcomes.thought,
             outcomes.thought & ~outcomes.thinking_closed,
+            outcomes.finished & outcomes.thinking_opened & ~outcomes.thinking_closed,
         )
         used = np.minimum(thinking[..., None], np.array(self.settings, dtype=np.int64))
         return np.concatenate([outcomes.correct, used, np.stack(rest, axis=-1)], axis=-1, dtype=np.float64)
@@ -124,6 +129,8 @@ def figures_of(columns: Columns, means: Array, reference: Reference | None) -> d
         ),
     }
     figures |= {name: named[name] for name in columns.NAMES if name not in _PARTS}
+    if not columns.opened:
+        del figures["share_answered_inside"]
     if columns.settings:
         figures |= _control_figures(columns, means)
     if reference is not None:

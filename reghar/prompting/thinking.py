@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from reghar.protocol import Unclosed
+
 FAMILIES: tuple[tuple[str, str], ...] = (
     # DeepSeek-R1, Qwen3, GLM, Kimi K2, MiniMax M2, Nemotron, Hunyuan, Granite 4 and most others
     ("<think>", "</think>"),
@@ -191,6 +193,18 @@ def _find(
     first = bisect_left(sizes, len(begins), key=lambda n: len(decode(window[:n])))
     after = bisect_left(sizes, True, key=lambda n: decode(window[:n]).startswith(ends))
     return start + first - 1, start + after
+
+
+def answer_start(block: Block, *, opened: bool, finished: bool, unclosed: Unclosed) -> int | None:
+    """Index of the first token of what a response itself answers; None where it answers nothing.
+
+    That is all after its thinking. A finished response that never closed a block which the prompt opened
+    is its own answer under `grade`: models trained with a length reward answer easy problems that way.
+    `opened` says that the prompt left a block open, `finished` that the model ended the response.
+    """
+    if not block.is_open:
+        return block.after
+    return 0 if opened and finished and unclosed == "grade" else None
 
 
 def cut_position(token_ids: Sequence[int], block: Block, budget: int, counts: str) -> int | None:

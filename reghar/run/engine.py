@@ -192,6 +192,7 @@ def make_schedule(plan: Plan, engine: Engine | ChatEngine, activities: Activitie
         delimiters=plan.delimiters,
         sampling=plan.protocol.sampling,
         budget_counts=plan.protocol.budget_counts,
+        unclosed=plan.protocol.unclosed,
         probe=plan.probe,
         probe_temperature=plan.protocol.probe.temperature,
         run_seed=plan.settings.seed,

@@ -18,7 +18,7 @@ from reghar.prompting.probes import NO_PROBE, Probe, make_probe
 from reghar.prompting.prompts import PLACEHOLDER, PROMPT_DATE, PromptFormat
 from reghar.prompting.reasoning_parsers import parser_delimiters
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
-from reghar.prompting.thinking import Delimiters, find_delimiters
+from reghar.prompting.thinking import Delimiters, find_delimiters, opened_by_prompt
 from reghar.prompting.tokenizer import Model, load_model
 from reghar.protocol import (
     PLAIN,
@@ -30,6 +30,7 @@ from reghar.protocol import (
     Setting,
     TaskProtocol,
     Tokens,
+    Unclosed,
 )
 from reghar.run.settings import DEFAULT_MAX_TOKENS, RunSettings, check_settings, parse_samples
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
@@ -161,6 +162,7 @@ def make_plan(settings: RunSettings) -> Plan:
             date=prompt.today.isoformat() if prompt.tells_date else None,
         ),
         tokens=tokens,
+        unclosed=_unclosed(settings, prompts, problems, delimiters),
         grader=grader_version(),
         control=_control_protocol(settings, control),
     )
@@ -259,6 +261,18 @@ def _control_protocol(settings: RunSettings, control: tuple[Setting, ...]) -> Co
     named = not control and settings.control_settings
     budgets = tuple(sorted(int(entry) for entry in settings.control_settings)) if named else None
     return ControlProtocol(method=settings.control, settings=control, budgets=budgets)
+
+
+def _unclosed(
+    settings: RunSettings,
+    prompts: list[PromptFormat],
+    problems: dict[str, list[Problem]],
+    delimiters: Delimiters | None,
+) -> Unclosed:
+    """The rule where it can matter: where a template opens the thinking block for the model."""
+    question = next(iter(problems.values()))[0].question
+    opened = any(opened_by_prompt(prompt.encode(question), delimiters) for prompt in prompts)
+    return settings.unclosed if opened else "no_answer"
 
 
 def _cuts(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
+from reghar.protocol import Unclosed
 from reghar.run.plan import Plan
 from reghar.run.settings import RunSettings, stored_settings
 from reghar.store.manifest import MANIFEST
@@ -16,7 +17,7 @@ from reghar.store.parts import part_numbers, part_path, write_aside
 from reghar.store.stored import StoredRun
 from reghar.store.tables import TRACES
 
-MAY_DIFFER = ("budgets:", "probe.", "grader:")
+MAY_DIFFER = ("budgets:", "probe.", "grader:", "unclosed:")
 """Settings that a new probing may change; all others belong to the stored traces."""
 
 
@@ -28,6 +29,7 @@ def reprobe_settings(
     probe_temperature: float | None,
     max_answer_tokens: int | None,
     budgets: str | None,
+    unclosed: Unclosed | None,
     frontier: str | None,
     concurrency: int | None,
     engine_arguments: dict[str, Any],
@@ -49,6 +51,7 @@ def reprobe_settings(
         else max_answer_tokens,
         max_tokens=source.protocol.sampling.max_tokens,
         budgets=old.budgets if budgets is None else budgets,
+        unclosed=unclosed or source.protocol.unclosed,
         frontier=frontier or old.frontier,
         concurrency=old.concurrency if concurrency is None else concurrency,
         engine_arguments={**old.engine_arguments, **engine_arguments},

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Literal
 
 from reghar.errors import InputError
-from reghar.protocol import BudgetCounts
+from reghar.protocol import BudgetCounts, Unclosed
 from reghar.store.manifest import Manifest
 
 DEFAULT_MAX_TOKENS = 32_768
@@ -65,6 +65,8 @@ class RunSettings:
     """Text of `template` after the question, with `{setting}`."""
     control_system: str | None = None
     """Text of `effort` or `template` in the system prompt, with `{setting}`."""
+    unclosed: Unclosed = "grade"
+    """See `reghar.protocol.Unclosed`; without effect where no prompt opens a thinking block."""
     frontier: str = "auto"
     interval: Literal["problems", "samples"] = "problems"
     engine: str = "vllm"

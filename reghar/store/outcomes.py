@@ -43,6 +43,8 @@ class TaskOutcomes:
     """Shape (P, n): the trace ends in a verbatim repetition."""
     thought: NDArray[np.bool_]
     """Shape (P, n): the trace has a thinking block (opened in the prompt or by the model)."""
+    thinking_opened: NDArray[np.bool_]
+    """Shape (P, n): the prompt left that block open."""
     thinking_closed: NDArray[np.bool_]
     """Shape (P, n): that block was closed."""
     budget_counts: BudgetCounts = "response"

@@ -29,6 +29,7 @@ def outcomes_of(
         finished=everywhere,
         looped=~everywhere,
         thought=everywhere,
+        thinking_opened=~everywhere,
         thinking_closed=everywhere,
     )
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from reghar.errors import InputError
 from reghar.grading import (
@@ -24,8 +24,9 @@ from reghar.grading import (
 )
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.prompting.prompts import PROMPT_DATE
-from reghar.prompting.thinking import Block, find_block, find_delimiters, opened_by_prompt
+from reghar.prompting.thinking import Block, answer_start, find_block, find_delimiters, opened_by_prompt
 from reghar.prompting.tokenizer import PretrainedTokenizer, Tokenizer
+from reghar.protocol import Unclosed
 
 Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
 """As TRL gives it: text, or chat messages."""
@@ -49,7 +50,7 @@ class AnswerRule:
     """Relative, 0..1."""
     fallback: str | None = None
     """What is read where there is no box, such as `last_number`; None for nothing."""
-    unclosed: Literal["grade", "no_answer"] = "grade"
+    unclosed: Unclosed = "grade"
     """A finished response that never closed a thinking block which the prompt opened (as models trained
     with a length reward answer easy problems): graded as a whole, or no answer."""
 
@@ -140,12 +141,13 @@ class CompletionReader:
 
     def segment(self, completion: Completion, rule: AnswerRule) -> Segment:
         """The part of a whole response that is graded."""
-        after = completion.block.after
-        if completion.block.is_open:
-            if not (completion.finished and completion.opened and rule.unclosed == "grade"):
-                return natural_segment(None)
-            after = 0
-        text = self.tokenizer.decode(completion.ids[after:])
+        start = answer_start(
+            completion.block,
+            opened=completion.opened,
+            finished=completion.finished,
+            unclosed=rule.unclosed,
+        )
+        text = None if start is None else self.tokenizer.decode(completion.ids[start:])
         return natural_segment(text, fallback=rule.fallback)
 
     def _prompt(self, prompt: Prompt) -> tuple[str, bool]:
