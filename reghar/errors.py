@@ -41,6 +41,17 @@ class RunInterruptedError(RegharError):
     exit_code = 130
 
 
+def not_json(error: Exception) -> str:
+    """Why a file's text is not JSON, in words without what is in the file."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8 text"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, OSError):
+        return f"it cannot be read: {error.strerror or error}"
+    return f"it is not JSON: {error}"
+
+
 def first_problem(error: ValidationError) -> str:
     """The first thing that is wrong with a file's content, as one line: `sampling.top_p: ..., not 'x'`."""
     first = error.errors(include_url=False)[0]

@@ -1,8 +1,8 @@
 """The rule for thinking that a prompt opened and a finished response never closed, from flag to report."""
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -26,10 +26,8 @@ def opening(monkeypatch: pytest.MonkeyPatch) -> None:
     """A template that opens the thinking block, as those of the R1 family do."""
     render = ByteTokenizer.render_chat
 
-    def opened(
-        self: ByteTokenizer, messages: Sequence[Mapping[str, str]], arguments: Mapping[str, object]
-    ) -> str:
-        return f"{render(self, messages, arguments)}<think>\n"
+    def opened(self: ByteTokenizer, *arguments: Any) -> str:
+        return f"{render(self, *arguments)}<think>\n"
 
     monkeypatch.setattr(ByteTokenizer, "render_chat", opened)
 

@@ -142,10 +142,7 @@ def _load(paths: Sequence[Path]) -> list[RunOutcomes]:
     runs = []
     for path in paths:
         stored = load_run(path)
-        if not stored.complete:
-            raise InputError(
-                f"run {str(path)!r} is incomplete: finish it with --resume before building on it"
-            )
+        stored.require_complete()
         runs.append(
             RunOutcomes(
                 name=path.resolve().name,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from reghar.terminal import printable
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,5 +23,6 @@ def handle(arguments: argparse.Namespace) -> int:
     from reghar.cli.run import report_run
     from reghar.run.rescore import rescore
 
-    rescore(arguments.run)
+    for note in rescore(arguments.run):
+        sys.stderr.write(f"note: {printable(note)}\n")
     return report_run(arguments.run)

@@ -121,10 +121,7 @@ def _refuse_repeated(runs: Sequence[StoredRun]) -> None:
 
 def require_complete(run: StoredRun) -> None:
     """Raises InputError for a run with missing samples: no figure of it is final (definitions: The curve)."""
-    if not run.complete:
-        raise InputError(
-            f"run {str(run.path)!r} is incomplete: planned answers are missing; finish it with --resume"
-        )
+    run.require_complete()
 
 
 def require_equal_protocols(

@@ -59,10 +59,7 @@ def load_groups(runs: Sequence[StoredRun]) -> list[Group]:
     """
     for run in runs:
         _require_own_tasks(run)
-        if not run.complete:
-            raise InputError(
-                f"run {str(run.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
-            )
+        run.require_complete()
     prompts: dict[Key, str] = {}
     responses: dict[Key, list[Response]] = defaultdict(list)
     for run in runs:

@@ -21,7 +21,7 @@ Chosen = Literal["auto", "named"]
 class FrontierRecord(BaseModel):
     """The frontier that the run is measured against."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str
     base_model: str

@@ -190,7 +190,9 @@ def parse_frontier(text: str, *, origin: str) -> Frontier:
     found = content.get("schema") if isinstance(content, dict) else None
     if found not in SCHEMAS:
         known = " and ".join(map(repr, SCHEMAS))
-        raise InputError(f"frontier {origin} has the unknown schema {found!r}: this version reads {known}")
+        raise InputError(
+            f"frontier {origin} has the unknown schema {ascii(found)[:60]}: this version reads {known}"
+        )
     try:
         frontier = Frontier.model_validate(content)
     except ValidationError as error:

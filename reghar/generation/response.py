@@ -96,10 +96,11 @@ class Response:
         """The text of the answer that `ids` give by themselves; None where they give none."""
         opened = opened_by_prompt(self.prompt_ids, self.delimiters)
         block = find_block(ids, self.delimiters, opened=opened)
-        if answer_start(block, opened=opened, finished=finished, unclosed=self.unclosed) is None:
+        start = answer_start(block, opened=opened, finished=finished, unclosed=self.unclosed)
+        if start is None:
             return None
         if block.end is None or self.delimiters is None:
-            return self.tokenizer.decode(ids)
+            return self.tokenizer.decode(ids[start:])
         # By the text: the token that ends the delimiter may hold the first words of the answer.
         return self.tokenizer.decode(ids[block.end :]).partition(self.delimiters.close)[2]
 

@@ -62,7 +62,7 @@ def settled(value: float) -> float:
 class Measure:
     """One named figure with its interval."""
 
-    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False}
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid", "allow_inf_nan": False, "strict": True}
 
     name: str
     """Stable name, one of `MEASURES`."""

@@ -76,7 +76,10 @@ def curve_of(outcomes: TaskOutcomes, *, partial: bool = False) -> Curve:
     counts = stored.sum(axis=1)
     counts = counts[counts > 0]
     if counts.size == 0:
-        raise InputError(f"{outcomes.task}: no trace is stored with all its outcomes; finish the run first")
+        raise InputError(
+            f"{outcomes.task}: no trace is stored with all its outcomes; finish the run, or grade it with "
+            "`reghar score`"
+        )
     return Curve(
         task=outcomes.task,
         budgets=outcomes.budgets,

@@ -44,10 +44,7 @@ def stored_scaling(run: StoredRun, spending: Spending, *, seed: int = 0) -> dict
     Tokens are what the run's budgets count. Intervals are 95% bootstrap intervals over problems.
     Raises InputError for an incomplete run, for more samples than it has, and for missing scores.
     """
-    if not run.complete:
-        raise InputError(
-            f"run {str(run.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
-        )
+    run.require_complete()
     result: dict[str, Any] = {"model": run.model, "digest": run.digest, "seed": seed, "tasks": {}}
     with GraderPool() as pool:
         result["tasks"] = {task: _task(run, task, spending, pool, seed) for task in run.tasks}

@@ -12,7 +12,6 @@ from string import ascii_uppercase
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.errors import InputError
 from reghar.grading import AnswerKind, GradeRequest, GraderPool
 from reghar.grading.outcome import Outcome
 from reghar.measures.scaling import ABSTAINS, RIGHT
@@ -33,7 +32,7 @@ def answer_groups(run: StoredRun, task: str, pool: GraderPool) -> NDArray[np.int
     """
     outcomes = run.outcomes(task)
     if not outcomes.complete:
-        raise InputError(f"{task}: the run is incomplete; finish it with `reghar run ... --resume` first")
+        run.require_complete()
     settings = run.protocol.tasks[task]
     problems = {problem.id: problem for problem in read_problems(run.path) if problem.task == task}
     scores = run.scores[run.scores["task"] == task]

@@ -12,11 +12,12 @@ from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
-from reghar.measures.curves import curve_of
+from reghar.measures.curves import curve_of, stored_traces
 from reghar.measures.efficiency import efficiency_means
 from reghar.measures.task import TaskMeasures, average_band, average_measures, task_measures
 from reghar.report.control import method_records
 from reghar.report.schema import (
+    INCOMPLETE,
     Average,
     CurveRecord,
     EfficiencyRecord,
@@ -46,6 +47,8 @@ def build_report(
     """
     reference = choose_frontier(frontier, model=run.model, protocol=run.protocol)
     outcomes = {task: run.outcomes(task) for task in run.tasks}
+    if not all(stored_traces(one).any() for one in outcomes.values()):
+        run.require_complete()
     measures = {
         task: task_measures(
             one,
@@ -75,7 +78,11 @@ def build_report(
         },
         average=_average(list(measures.values()), reference),
         cost=_cost(run.cost),
-        notes=(*reference.notes, *run.manifest.notes),
+        notes=(
+            *reference.notes,
+            *run.manifest.notes,
+            *([] if run.complete else [f"{INCOMPLETE}{run.missing}"]),
+        ),
     )
 
 

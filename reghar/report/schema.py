@@ -11,12 +11,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from reghar.errors import InputError
+from reghar.errors import InputError, first_problem, not_json
 from reghar.frontiers.choose import FrontierRecord
 from reghar.measures.catalogue import IntervalKind, Measure, settled
 from reghar.protocol import Protocol
 
 SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
+
+INCOMPLETE = "incomplete: "
+"""Begins the note of an incomplete run that says what is missing and how to get it."""
 
 Number = Annotated[float, AfterValidator(settled)]
 """As it is written: 12 significant digits, see `settled`."""
@@ -26,9 +29,10 @@ Budgets = tuple[Count, ...]
 
 
 class _ReportRecord(BaseModel):
-    """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide."""
+    """Frozen; a field that the schema does not know is an error, so that a typing mistake cannot hide, and
+    "yes" is no truth value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class CurveRecord(_ReportRecord):
@@ -249,8 +253,10 @@ class Report(_ReportRecord):
             raise InputError(
                 f"cannot read the report {file}: {error.strerror}; write it with `reghar report RUN`"
             ) from error
-        except ValueError as error:
-            raise InputError(f"{file} is not JSON: {error}; write it with `reghar report RUN`") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{file} is no report: {not_json(error)}; write it with `reghar report RUN`"
+            ) from error
         return cls.parse(content, origin=str(file))
 
     @classmethod
@@ -259,15 +265,15 @@ class Report(_ReportRecord):
         found = content.get("schema") if isinstance(content, dict) else None
         if found != SCHEMA:
             raise InputError(
-                f"{origin} has schema {found!r}, not {SCHEMA!r}; write it again with `reghar report RUN`"
+                f"{origin} has schema {ascii(found)[:60]}, not {SCHEMA!r}; "
+                "write it again with `reghar report RUN`"
             )
         try:
-            return cls.model_validate(content)
+            # As JSON: only there do lists stand for tuples where nothing else is converted.
+            return cls.model_validate_json(json.dumps(content))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "report"
             raise InputError(
-                f"{origin} is not a valid report: {place}: {first['msg']}; "
+                f"{origin} is not a valid report: {first_problem(error)}; "
                 "write it again with `reghar report RUN`"
             ) from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reghar.measures.catalogue import QUESTIONS, Measure
-from reghar.report.schema import FrontierCurveRecord, Report
+from reghar.report.schema import INCOMPLETE, FrontierCurveRecord, Report
 from reghar.report.text import number
 
 
@@ -15,9 +15,11 @@ def verdict(report: Report) -> str:
         return text
     missing = sum(task.missing for task in report.tasks.values())
     what = f"{missing:,} planned answers" if missing else "planned answers of other settings"
+    notes = (note for note in report.notes if note.startswith(INCOMPLETE))
+    remedy = next(notes, "finish the run with --resume").removeprefix(INCOMPLETE)
     return (
         f"INCOMPLETE: {what} are missing, so no figure here is final and none may be "
-        f"quoted or compared; finish the run with --resume. So far: {text}"
+        f"quoted or compared; {remedy}. So far: {text}"
     )
 
 

@@ -129,10 +129,7 @@ def rewards_of_run(
     in the reference.
     """
     for one in (run, *([reference] if reference is not None else [])):
-        if not one.complete:
-            raise InputError(
-                f"run {str(one.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
-            )
+        one.require_complete()
     if budgets is not None and name != "reo_rl":
         raise InputError(f"--budgets belong to reo_rl; {name} takes none")
     if reference is not None and name not in PER_PROBLEM:

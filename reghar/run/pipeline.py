@@ -27,7 +27,7 @@ from reghar.run.scoring import PartScorer
 from reghar.store import load_run
 from reghar.store.folder import RunFolder
 from reghar.store.manifest import EngineRecord, Session
-from reghar.store.problems import write_problems
+from reghar.store.problems import problems_readable, write_problems
 
 
 def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[str]:
@@ -62,6 +62,11 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
     """Creates the run, or checks that the stored one is this one."""
     manifest = folder.manifest
     if manifest is None:
+        if folder.holds_parts:
+            raise InputError(
+                f"{str(folder.path)!r} holds parts of a run but no run.json that says of which: restore it, "
+                "or give another --out"
+            )
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
         folder.write_manifest(new_manifest(plan))
         return []
@@ -78,7 +83,7 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
         raise InputError(
             f"{str(folder.path)!r} holds a run with other settings: {'; '.join(unequal)}; give another --out"
         )
-    if not (folder.path / "problems.parquet").exists():
+    if not problems_readable(folder.path):
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
     folder.write_manifest(
         manifest.with_fields(frontier=plan.settings.frontier, interval=plan.settings.interval)

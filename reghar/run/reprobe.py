@@ -11,11 +11,13 @@ from typing import Any
 from reghar.errors import InputError
 from reghar.protocol import Unclosed
 from reghar.run.plan import Plan
+from reghar.run.provenance import new_manifest
 from reghar.run.settings import RunSettings, stored_settings
-from reghar.store.manifest import MANIFEST
+from reghar.store.manifest import MANIFEST, write_manifest
 from reghar.store.parts import part_numbers, part_path, write_aside
+from reghar.store.problems import write_problems
 from reghar.store.stored import StoredRun
-from reghar.store.tables import TRACES
+from reghar.store.tables import ANSWERS, SCORES, TRACES
 
 MAY_DIFFER = ("budgets:", "probe.", "grader:", "unclosed:")
 """Settings that a new probing may change; all others belong to the stored traces."""
@@ -35,10 +37,7 @@ def reprobe_settings(
     engine_arguments: dict[str, Any],
 ) -> RunSettings:
     """The source's settings with what was asked for; None keeps the source's. Raises `InputError`."""
-    if not source.complete:
-        raise InputError(
-            f"run {str(source.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
-        )
+    source.require_complete()
     old = stored_settings(source.manifest)
     asks_probe = probe is not None or probe_text is not None
     return replace(
@@ -69,6 +68,15 @@ def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> 
                 f"{str(path)!r} already holds a run; add --resume to go on, or give another --out"
             )
         return
-    for number in part_numbers(source.path / TRACES):
+    numbers = part_numbers(source.path / TRACES)
+    others = set(part_numbers(path / TRACES)) - set(numbers)
+    if others or any(part_numbers(path / table) for table in (ANSWERS, SCORES)):
+        raise InputError(
+            f"{str(path)!r} holds parts of a run but no run.json that says of which: restore it, or give "
+            "another --out"
+        )
+    for number in numbers:
         with part_path(source.path / TRACES, number).open("rb") as stored:
             write_aside(part_path(path / TRACES, number), partial(shutil.copyfileobj, stored))
+    write_problems(path, (p for each in plan.problems.values() for p in each))
+    write_manifest(path, new_manifest(plan))  # last: where it stands, the traces are all there

@@ -20,7 +20,15 @@ from reghar.generation.jobs import JobResult
 from reghar.generation.records import Trace, TraceKey
 from reghar.grading.scores import Score
 from reghar.store.manifest import MANIFEST, Manifest, read_manifest, write_manifest
-from reghar.store.parts import part_numbers, part_path, read_part, set_damaged_aside, write_part
+from reghar.store.parts import (
+    keep_copy,
+    part_numbers,
+    part_path,
+    read_part,
+    set_aside,
+    set_damaged_aside,
+    write_part,
+)
 from reghar.store.tables import ANSWERS, KEY, SCORES, TRACES, answer_row, schemas, score_row, trace_row
 
 FLUSH_SECONDS = float(os.environ.get("REGHAR_FLUSH_SECONDS", "20"))
@@ -96,6 +104,11 @@ class RunFolder:
         """`run.json`, or None where the folder is new. Raises `InputError` if it cannot be read."""
         return read_manifest(self.path) if (self.path / MANIFEST).exists() else None
 
+    @property
+    def holds_parts(self) -> bool:
+        """Whether any part of any table is there, readable or not."""
+        return any(part_numbers(self.path / table) for table in (TRACES, ANSWERS, SCORES))
+
     def write_manifest(self, manifest: Manifest) -> None:
         """Replaces `run.json`."""
         write_manifest(self.path, manifest)
@@ -109,15 +122,25 @@ class RunFolder:
         ]
         answered = set(part_numbers(self.path / ANSWERS))
         for number in set(part_numbers(self.path / SCORES)) - answered:
-            part_path(self.path / SCORES, number).unlink()
-        self._drop_orphans()
-        return [
+            set_aside(part_path(self.path / SCORES, number))
+        dropped = self._drop_orphans()
+        notes = [
             f"part {path.relative_to(self.path)} was cut short: skipped, its work is done again"
             for path in damaged
         ]
+        if dropped:
+            notes.append(
+                f"{dropped} answers belong to traces that are gone: they are generated again; what was "
+                "there is kept in hidden files (.part-*.orphans)"
+            )
+        return notes
 
-    def _drop_orphans(self) -> None:
-        """Answers and scores whose trace has to be generated again would belong to another trace."""
+    def _drop_orphans(self) -> int:
+        """Answers and scores whose trace has to be generated again would belong to another trace.
+
+        Returns the number of answers; a copy of the part that held them stays as a hidden file.
+        """
+        dropped = 0
         stored = {key for key, _ in self.keys(TRACES)}
         manifest = self.manifest
         settings = () if manifest is None else manifest.protocol.control.settings
@@ -135,7 +158,11 @@ class RunFolder:
                 rows = self.rows(table, number)
                 kept = [row for row in rows if grounded(_key(row))]
                 if len(kept) < len(rows):
+                    dropped += (len(rows) - len(kept)) * (table == ANSWERS)
+                    keep_copy(part_path(self.path / table, number))
                     write_part(self.path / table, number, kept, self._schemas[table])
+
+        return dropped
 
     def keys(self, table: str) -> Iterator[tuple[TraceKey, int | None]]:
         """(trace, budget) of every stored row; budget is None for traces and for their own answers."""

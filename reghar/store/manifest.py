@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from reghar.errors import InputError, first_problem
+from reghar.errors import InputError, first_problem, not_json
 from reghar.protocol import Protocol
 from reghar.store.parts import write_aside
 
@@ -17,9 +17,10 @@ SCHEMA: Final = 1
 
 
 class _ManifestRecord(BaseModel):
-    """Frozen. What another version wrote beside the known fields is kept, and written again as it was."""
+    """Frozen; "3" is no number. What another version wrote beside the known fields is kept, and written
+    again as it was."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
 
 class EngineRecord(_ManifestRecord):
@@ -103,11 +104,16 @@ def read_manifest(path: Path) -> Manifest:
     if not file.is_file():
         raise InputError(f"{str(path)!r} is not a run folder: it has no run.json")
     try:
-        return Manifest.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text)
+        found = content.get("schema", SCHEMA) if isinstance(content, dict) else SCHEMA
+        if found == SCHEMA and not isinstance(found, bool):
+            return Manifest.model_validate_json(text)
+        problem = f"its schema is {ascii(found)[:60]}, and this version of reghar reads {SCHEMA}"
     except ValidationError as error:
         problem = first_problem(error)
     except (OSError, ValueError, RecursionError) as error:
-        problem = repr(error)
+        problem = not_json(error)
     raise InputError(f"{str(file)!r} is not a run's manifest: {problem}; restore it or run again")
 
 

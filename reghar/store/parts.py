@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -104,6 +106,22 @@ def set_damaged_aside(folder: Path, schema: pa.Schema) -> list[Path]:
     for number in part_numbers(folder):
         path = part_path(folder, number)
         if read_part(path, schema) is None:
-            path.rename(path.with_name(f".{path.name}.damaged"))
+            set_aside(path)
             damaged.append(path)
     return damaged
+
+
+def set_aside(path: Path) -> None:
+    """Takes a part out of its table; what was in it stays as a hidden file. Raises `StorageError`."""
+    try:
+        path.rename(path.with_name(f".{path.name}.damaged"))
+    except OSError as error:
+        raise StorageError(
+            f"cannot rename {path}: {error.strerror or error}; fix permissions, or remove it"
+        ) from error
+
+
+def keep_copy(path: Path) -> None:
+    """A hidden copy of a part that is about to lose rows. Raises `StorageError`."""
+    with path.open("rb") as part:
+        write_aside(path.with_name(f".{path.name}.orphans"), partial(shutil.copyfileobj, part))

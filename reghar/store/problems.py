@@ -10,6 +10,7 @@ from reghar.store.parts import write_aside
 from reghar.tasks import Problem
 
 FILE = "problems.parquet"
+COLUMNS = ("task", "problem", "question", "gold", "choices")
 
 
 def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
@@ -47,18 +48,30 @@ def read_problems(folder: Path) -> list[Problem]:
     import pyarrow.parquet as pq
 
     try:
-        rows = pq.read_table(folder / FILE).to_pylist()
-    except (pa.ArrowException, OSError) as error:
+        # A file, not a data set: a folder in its place is no problem table.
+        with pq.ParquetFile(folder / FILE) as file:
+            rows = file.read(list(COLUMNS)).to_pylist()
+        return [
+            Problem(
+                task=row["task"],
+                id=row["problem"],
+                question=row["question"],
+                gold=tuple(row["gold"]),
+                choices=tuple(row["choices"]),
+            )
+            for row in rows
+        ]
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{str(folder / FILE)!r} cannot be read: {error}; resume the run to restore it"
+            f"{str(folder / FILE)!r} cannot be read: {str(error)[:200] or type(error).__name__}; "
+            "`reghar run ... --resume` restores it"
         ) from error
-    return [
-        Problem(
-            task=row["task"],
-            id=row["problem"],
-            question=row["question"],
-            gold=tuple(row["gold"]),
-            choices=tuple(row["choices"]),
-        )
-        for row in rows
-    ]
+
+
+def problems_readable(folder: Path) -> bool:
+    """Whether `problems.parquet` is there and can be read."""
+    try:
+        read_problems(folder)
+    except InputError:
+        return False
+    return True

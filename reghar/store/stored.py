@@ -104,6 +104,35 @@ class StoredRun:
         views = [self, *(self.at(setting.name) for setting in self.settings)]
         return all(view.outcomes(task).complete for view in views for task in self.tasks)
 
+    def require_complete(self) -> None:
+        """Raises `InputError` that says what to do, where a planned answer or its score is missing."""
+        if not self.complete:
+            raise InputError(f"run {str(self.path)!r} is incomplete: {self.missing}")
+
+    @cached_property
+    def missing(self) -> str:
+        """What an incomplete run lacks, and the command that brings it back."""
+        damaged = [
+            f"{table}/{part_path(self.path, number).name}"
+            for table in (TRACES, ANSWERS, SCORES)
+            for number in part_numbers(self.path / table)
+            if read_part(part_path(self.path / table, number), schemas()[table]) is None
+        ]
+        parts = f"{' and '.join(damaged)} cannot be read; " if damaged else ""
+        if self._is_answered:
+            return f"{parts}answers are not graded; grade them with `reghar score RUN`"
+        return f"{parts}planned answers are missing; finish it with `reghar run ... --resume`"
+
+    @property
+    def _is_answered(self) -> bool:
+        """Whether every planned answer is stored, graded or not."""
+        for setting in ("", *(setting.name for setting in self.settings)):
+            view = self.at(setting)
+            answers = view._frame(ANSWERS, [*KEY, "budget"]).assign(outcome=str(OUTCOMES[0]))
+            if not all(task.complete for task in view._outcomes_of(answers).values()):
+                return False
+        return True
+
     @cached_property
     def traces(self) -> pd.DataFrame:
         """A row a trace: see `reghar.generation.records.Trace`, and `length`, `thinking_length` in tokens."""
@@ -134,8 +163,11 @@ class StoredRun:
 
     @cached_property
     def _outcomes(self) -> dict[str, TaskOutcomes]:
+        return self._outcomes_of(self._frame(SCORES, [*KEY, "budget", "outcome"]))
+
+    def _outcomes_of(self, scores: pd.DataFrame) -> dict[str, TaskOutcomes]:
+        """The outcomes by task, with these rows as the scores."""
         shapes = self._frame(TRACES, _SHAPE_COLUMNS)
-        scores = self._frame(SCORES, [*KEY, "budget", "outcome"])
         own = [setting for setting in self.settings if setting.name == self.setting]
         return {
             task: _task_outcomes(
@@ -268,8 +300,14 @@ def _task_outcomes(
     finished = grid(shapes["finished"], np.bool_)
     scores = _planned(scores, place, shape[1])
     numbers = {str(o): i for i, o in enumerate(OUTCOMES)}
-    codes = np.asarray(scores["outcome"].map(numbers), dtype=np.int64)
+    # An outcome of another version is none: grading again says what it is here.
+    codes = np.asarray(scores["outcome"].map(numbers).fillna(MISSING), dtype=np.int64)
     full, outcome = _code_arrays(scores, codes, place, budgets, shape)
+    # A verdict on a trace that is gone has no length: it would be measured as one of no tokens.
+    stored = np.zeros(shape, dtype=np.bool_)
+    stored[at] = True
+    full = np.where(stored, full, MISSING)
+    outcome = np.where(stored[..., None], outcome, MISSING)
     thought = grid(shapes["thinking_start"].notna(), np.bool_)
     counted = length if protocol.budget_counts == "response" else thinking_length
     if setting is not None:
