@@ -97,8 +97,8 @@ def hub_reason(error: BaseException) -> str:
     if (silence := hub_silence()) is not None:
         return f"it is not in the cache, and {silence}"
     if broken := next((cause for cause in causes if isinstance(cause, _http_error())), None):
-        return f"the download broke off ({_first_line(broken)}): try again"
-    return _first_line(error)
+        return f"the download broke off ({_said(broken)}): try again"
+    return _said(error)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -113,6 +113,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             pending += [one.__cause__, one.__context__]
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].rstrip('.')[:160]}" if lines else type(error).__name__
+def _said(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:160].rstrip(". ")
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -204,6 +204,9 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
     datasets.logging.set_verbosity_error()
     # lm-eval drops this key as well: `datasets` 4 refuses it.
     arguments = {key: value for key, value in arguments.items() if key != "trust_remote_code"}
+    if isinstance(arguments.get("data_files"), str | list):
+        # They are the split that is asked, as they are where we read them ourselves; `datasets` says train.
+        arguments["data_files"] = {source.split: arguments["data_files"]}
     try:
         builder = datasets.load_dataset_builder(path, source.name, revision=source.revision, **arguments)
         if on_hub:
