@@ -286,3 +286,36 @@ def test_terminal_output_to_a_file(runs: dict[str, Path], tmp_path: Path) -> Non
         file = tmp_path / "new" / form
         assert main(["compare", *names, "--format", form, "--interval", "samples", "--out", str(file)]) == 0
         assert "average" in file.read_text()
+
+
+def test_lengths_against_the_baseline_and_both_averages(
+    comparison: Comparison, runs: dict[str, Path]
+) -> None:
+    means = {
+        name: [load_run(runs[name]).outcomes(task).length.mean() for task in TASKS]
+        for name in ("first", "worse")
+    }
+    ratios = [ours / base for ours, base in zip(means["worse"], means["first"], strict=True)]
+    for task, ratio in zip(TASKS, ratios, strict=True):
+        assert comparison.cell(task, "worse", "compression").value == pytest.approx(ratio)
+        assert comparison.cell(task, "worse", "token_reduction").value == pytest.approx(100 * (1 - ratio))
+    whole = sum(means["worse"]) / sum(means["first"])
+    shown = {
+        name: comparison.cell("average", "worse", name).value
+        for name in ("compression_ratio_of_averages", "compression_mean_of_ratios", "token_reduction")
+    }
+    assert list(shown.values()) == pytest.approx([whole, np.mean(ratios), 100 * (1 - whole)])
+    page = render.markdown(comparison)
+    assert f"| average, ratio of averages | worse | {whole:.3f} |" in page
+    assert f"| average, mean of ratios | worse | {np.mean(ratios):.3f} |" in page
+    assert all(cell.side != "first" for cell in comparison.cells if cell.measure.startswith("compression"))
+
+
+def test_the_pooled_average_weighs_every_sample(comparison: Comparison, runs: dict[str, Path]) -> None:
+    outcomes = [load_run(runs["second"]).outcomes(task) for task in TASKS]
+    pooled = comparison.cell("average_pooled", "second", "mean_length")
+    assert pooled.value == pytest.approx(np.concatenate([one.length.ravel() for one in outcomes]).mean())
+    right = np.concatenate([one.full_correct.ravel() for one in outcomes]).mean()
+    assert comparison.cell("average_pooled", "second", "accuracy_full").value == pytest.approx(right)
+    assert pooled.difference is None
+    assert "average_pooled  second" in render.terminal(comparison, None)

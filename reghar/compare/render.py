@@ -8,7 +8,13 @@ from collections.abc import Iterable, Iterator
 
 from reghar.compare.balanced import BALANCED_LENGTH
 from reghar.compare.cell import Cell
-from reghar.compare.table import Comparison
+from reghar.compare.lengths import (
+    AVERAGE_POOLED,
+    COMPRESSION,
+    MEAN_OF_RATIOS,
+    RATIO_OF_AVERAGES,
+)
+from reghar.compare.table import AVERAGE, Comparison
 from reghar.report.templates import render
 from reghar.terminal import printable
 from reghar.terminal import table as columns
@@ -28,6 +34,13 @@ _CSV = (
     *("difference", "low", "high", "p_value", "detectable"),
 )
 _DIFFERENCES = ("Task", "Side", "Measure", "Difference", "95% interval", "p", "Detectable")
+_LENGTHS = ("Task", "Side", "Compression", "Token reduction")
+_COMPRESSIONS = {
+    COMPRESSION: "",
+    RATIO_OF_AVERAGES: ", ratio of averages",
+    MEAN_OF_RATIOS: ", mean of ratios",
+}
+"""Compressions, and what a row of each says beside the task."""
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -47,6 +60,8 @@ def markdown(comparison: Comparison) -> str:
         baseline=comparison.baseline,
         header=["Task", "Side", *_columns(comparison)],
         rows=summary_rows(comparison),
+        lengths_header=list(_LENGTHS),
+        lengths=length_rows(comparison),
         differences_header=list(_DIFFERENCES),
         differences=difference_rows(comparison),
         notes=legend(comparison),
@@ -59,6 +74,8 @@ def terminal(comparison: Comparison, width: int | None) -> str:
     notes = "".join(f"note: {printable(note)}\n" for note in legend(comparison))
     return (
         f"{columns(header, summary_rows(comparison), names=2, width=width)}\n"
+        f"Lengths against {printable(comparison.baseline)}\n\n"
+        f"{columns(_LENGTHS, length_rows(comparison), names=2, width=width)}\n"
         f"Differences from {printable(comparison.baseline)}\n\n"
         f"{columns(_DIFFERENCES, difference_rows(comparison), names=3, width=width)}\n{notes}"
     )
@@ -92,12 +109,26 @@ def latex(comparison: Comparison) -> str:
 
 
 def summary_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
-    """Task, side, its figures and the change of REG, task by task."""
-    for task in comparison.tasks:
+    """Task, side, its figures and the change of REG, task by task; the pooled average last."""
+    pooled = (AVERAGE_POOLED,) if AVERAGE in comparison.tasks else ()
+    for task in (*comparison.tasks, *pooled):
         for side in comparison.sides:
             cells = [_find(comparison, task, side, measure) for measure in _shown(comparison)]
             changed = _find(comparison, task, side, "reg")
             yield task, side, *(_value(cell) for cell in cells), _change(changed)
+
+
+def length_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+    """Task, side, compression and token reduction; the average once for each way to take it."""
+    for cell in comparison.cells:
+        if cell.measure in _COMPRESSIONS and cell.value is not None:
+            reduction = 100 * (1 - cell.value)
+            yield (
+                cell.task + _COMPRESSIONS[cell.measure],
+                cell.side,
+                f"{cell.value:.3f}",
+                f"{reduction:.1f}%".replace("-", "−"),
+            )
 
 
 def difference_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -131,6 +162,11 @@ def legend(comparison: Comparison) -> Iterator[str]:
         yield "Balanced lengths are means over problems: their differences draw whole problems."
     if comparison.frontier is not None:
         yield f"REG against the frontier of {comparison.frontier}; its change in % of the baseline's."
+    if AVERAGE in comparison.tasks:
+        yield (
+            f"{AVERAGE}: every task weighs the same. {AVERAGE_POOLED}: every sample does (problems x samples "
+            "of a task), without interval."
+        )
     yield from comparison.notes
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reghar.compare.balanced import BALANCED_LENGTH, balanced_cells
 from reghar.compare.cell import Cell
+from reghar.compare.lengths import length_cells, pooled_cells
 from reghar.compare.measured import (
     Bootstrap,
     MeasuredSide,
@@ -40,7 +41,8 @@ class Comparison:
     """Row groups: the tasks, and `AVERAGE` where there are several."""
     measures: tuple[str, ...]
     cells: tuple[Cell, ...]
-    """Task by task, side by side, measure by measure."""
+    """Task by task, side by side, measure by measure; then lengths against the baseline's, and averages that
+    weigh every sample the same."""
     frontier: str | None
     """Name of the frontier; None where REG itself is unknown and only its differences are."""
     bootstrap: Bootstrap
@@ -77,6 +79,10 @@ def compare(
     against = measured[baseline.label]
     groups = (*problems, AVERAGE) if len(problems) > 1 else tuple(problems)
     cells = [cell for task in groups for side in measured.values() for cell in _cells(task, side, against)]
+    others = [side for side in measured.values() if side is not against]
+    cells += [cell for side in others for cell in length_cells(side, against, average=AVERAGE)]
+    if len(problems) > 1:
+        cells += [cell for side in measured.values() for cell in pooled_cells(side, against, SHOWN)]
     measures: tuple[str, ...] = SHOWN
     if balanced is not None:
         lengths, told = balanced_cells(
