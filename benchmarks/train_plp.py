@@ -106,7 +106,7 @@ def fine_tune(model: Any, tokenizer: Any, arguments: argparse.Namespace) -> int:
             lr_scheduler_type="constant",
             beta=0.0,
             max_steps=100_000,
-            logging_steps=2,
+            logging_steps=10,
             use_cpu=True,
             bf16=False,
             report_to=[],
