@@ -41,6 +41,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also the length of correct responses on the problems that every side solves with more than "
         "this accuracy, such as 0.5",
     )
+    parser.add_argument(
+        "--published",
+        metavar="BASE_MODEL",
+        help="put the methods of REG tables 1 and 3 on this base model under the runs, such as Qwen3-4B",
+    )
     parser.add_argument("--format", choices=("terminal", "md", "csv", "latex"), default="terminal")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
     parser.set_defaults(handler=handle)
@@ -81,6 +86,7 @@ def handle(arguments: argparse.Namespace) -> int:
         bootstrap=Bootstrap(interval=arguments.interval or "problems"),
         allowed=arguments.allow,
         balanced=arguments.balanced,
+        published=arguments.published,
     )
     text = _text(comparison, arguments.format, arguments.out)
     if arguments.out is None:

@@ -14,7 +14,9 @@ from reghar.compare.lengths import (
     MEAN_OF_RATIOS,
     RATIO_OF_AVERAGES,
 )
+from reghar.compare.published import PublishedRow
 from reghar.compare.table import AVERAGE, Comparison
+from reghar.measures.catalogue import MEASURES
 from reghar.report.templates import render
 from reghar.terminal import printable
 from reghar.terminal import table as columns
@@ -100,6 +102,12 @@ def to_csv(comparison: Comparison) -> str:
                 ),
             ]
         )
+    for row in comparison.published:
+        names = (_inert(row.task), f"{row.method} (published)", f"{row.baseline} (published)")
+        percent = None if row.change is None else 100 * row.change
+        for measure, value in (("accuracy_full", row.accuracy), ("mean_length", row.mean_length)):
+            writer.writerow([*names, measure, *MEASURES[measure], value, *(None,) * 6])
+        writer.writerow([*names, "reg", *MEASURES["reg"], row.reg, percent, *(None,) * 5])
     return text.getvalue()
 
 
@@ -116,6 +124,10 @@ def summary_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
             cells = [_find(comparison, task, side, measure) for measure in _shown(comparison)]
             changed = _find(comparison, task, side, "reg")
             yield task, side, *(_value(cell) for cell in cells), _change(changed)
+        for row in comparison.published:
+            if row.task == task:
+                gap = ("–",) * (len(_shown(comparison)) - len(_TABLE_1))
+                yield task, f"{row.method} (published)", *_printed(row)[:-1], *gap, _printed(row)[-1]
 
 
 def length_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -201,6 +213,16 @@ def _find(comparison: Comparison, task: str, side: str, measure: str) -> Cell | 
     return next((cell for cell in comparison.cells if (cell.task, cell.side, cell.measure) == key), None)
 
 
+def _printed(row: PublishedRow) -> tuple[str, ...]:
+    """The columns of REG table 1, and the change of REG."""
+    return (
+        figure(row.accuracy, "fraction"),
+        figure(row.mean_length, "tokens"),
+        figure(row.reg, "tokens"),
+        "–" if row.change is None else f"{100 * row.change:+.1f}%".replace("-", "−"),
+    )
+
+
 def _value(cell: Cell | None) -> str:
     return "–" if cell is None else figure(cell.value, cell.unit)
 
@@ -245,6 +267,9 @@ def _latex_table_1(comparison: Comparison) -> Iterator[str]:
             cells = [_find(comparison, task, side, measure) for measure in _TABLE_1]
             row += [*(_value(cell) for cell in cells), _change(cells[-1])]
         yield _latex_row(_tex(cell) for cell in (side, *row))
+    for method in dict.fromkeys(row.method for row in comparison.published):
+        figures = [_printed(row) for row in comparison.published if row.method == method]
+        yield _latex_row(_tex(cell) for cell in (f"{method} (published)", *(c for f in figures for c in f)))
     yield r"\bottomrule"
     yield r"\end{tabular}"
 

@@ -17,6 +17,7 @@ from reghar.compare.measured import (
     shared_reference,
     side_outcomes,
 )
+from reghar.compare.published import NOTE, PublishedRow, published_rows
 from reghar.compare.sides import Side, require_comparable, shared_problems
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
@@ -47,6 +48,8 @@ class Comparison:
     """Name of the frontier; None where REG itself is unknown and only its differences are."""
     bootstrap: Bootstrap
     notes: tuple[str, ...]
+    published: tuple[PublishedRow, ...] = ()
+    """A paper's methods on the same tasks."""
 
     def cell(self, task: str, side: str, measure: str) -> Cell:
         """One figure; KeyError where there is none."""
@@ -61,19 +64,27 @@ def compare(
     bootstrap: Bootstrap | None = None,
     allowed: Sequence[str] = (),
     balanced: float | None = None,
+    published: str | None = None,
 ) -> Comparison:
     """Compares `sides`, of which `baseline` is one.
 
     `frontier` as for `reghar report`, None for the baseline's own; `allowed` names settings in which
     protocols may differ; `balanced` adds lengths on the problems that every side solves with more than
-    that accuracy. Raises InputError for fewer than two sides, incomplete runs and unequal protocols.
+    that accuracy; `published` is the base model whose published methods stand under the runs. Raises
+    InputError for fewer than two sides, incomplete runs, unequal protocols, and where nothing is published.
     """
     if len(sides) < 2:
         raise InputError("a comparison needs two runs at least: reghar compare RUN RUN")
     bootstrap = bootstrap or Bootstrap()
     notes = require_comparable(sides, baseline, allowed)
     problems = shared_problems([baseline, *sides])
+    papers = () if published is None else published_rows(published, list(problems), average=AVERAGE)
     reference = _reference(sides, baseline, frontier, problems)
+    if published is not None and reference.record is not None and reference.record.name != published:
+        raise InputError(
+            f"--published {published}: the runs' REG is against the frontier of {reference.record.name}; "
+            f"add --frontier {published}, or name that model with --published"
+        )
     outcomes = {side.label: side_outcomes(side, problems) for side in sides}
     measured = {label: measure_side(label, one, reference, bootstrap) for label, one in outcomes.items()}
     against = measured[baseline.label]
@@ -99,7 +110,8 @@ def compare(
         cells=tuple(cells),
         frontier=reference.record.name if reference.record is not None else None,
         bootstrap=bootstrap,
-        notes=(*notes, *_notes(sides, reference, measured)),
+        notes=(*notes, *_notes(sides, reference, measured), *_published_notes(papers)),
+        published=papers,
     )
 
 
@@ -148,6 +160,12 @@ def relative_change(value: float | None, base: float | None) -> float | None:
     None where a figure is missing or the baseline is not above 0 (definitions: REG).
     """
     return None if value is None or base is None else change(value, base).relative
+
+
+def _published_notes(papers: Sequence[PublishedRow]) -> Iterator[str]:
+    if papers:
+        yield f"published rows are of arXiv 2506.07104: {NOTE}; they have no intervals"
+        yield f"their REG change is against the paper's {papers[0].baseline}, not against the baseline here"
 
 
 def _notes(
