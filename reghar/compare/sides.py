@@ -14,7 +14,10 @@ from reghar.report.text import model_name
 from reghar.store import StoredRun, load_run
 from reghar.store.outcomes import TaskOutcomes
 
-_BY_TRACE = ("full", "length", "thinking_length", "finished", "looped", "thought", "thinking_closed")
+_BY_TRACE = (
+    *("full", "length", "thinking_length", "finished", "looped", "thought"),
+    *("thinking_opened", "thinking_closed"),
+)
 """Arrays of shape (P, n) in `TaskOutcomes`; `outcome` has one axis more."""
 
 
