@@ -79,6 +79,8 @@ def _shown(result: dict[str, Any]) -> str:
     ]
     lines = [_answer(result), "", table(header, cells, width=terminal_width()).rstrip("\n"), ""]
     for task, went in result["tokens_went"].items():
+        if went["useful_share"] is None:  # no trace has a token
+            continue
         lines.append(
             f"{printable(task)}: {100 * went['useful_share']:.0f}% of tokens useful, "
             f"{100 * went['overthinking_share']:.0f}% after the answer had settled, "
@@ -88,7 +90,8 @@ def _shown(result: dict[str, Any]) -> str:
 
 
 def _answer(result: dict[str, Any]) -> str:
-    kind, margin = result["budget_counts"], f"{100 * result['margin']:g} points"
+    kind, points = result["budget_counts"], f"{100 * result['margin']:g}"
+    margin = f"{points} point{'' if points == '1' else 's'}"
     if result["recommended"] is None:
         text = f"No budget is shown to lose at most {margin} against unbounded thinking: serve without one."
     else:
