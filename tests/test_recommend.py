@@ -6,9 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from helpers.page_runs import write_run as write_page_run
 from helpers.stored_runs import write_data, write_run
 
 from reghar.cli import main
+from reghar.measures.serving import serving_of
+from reghar.report.build import build_report
+from reghar.report.page.build import PageRun, index
 from reghar.store import load_run
 
 
@@ -44,6 +48,21 @@ def test_the_terminal_says_the_answer_first(run: Path, capsys: pytest.CaptureFix
     assert "count response tokens" in shown
     assert main(["recommend", str(run), "--margin", "0.00001"]) == 0
     assert capsys.readouterr().out.startswith(("No budget is shown", "Serve with 512"))
+
+
+def test_the_page_takes_the_same_rule(tmp_path: Path) -> None:
+    for problems, samples in ((6, 6), (1, 2)):
+        stored = write_page_run(tmp_path / str(problems), problems=problems, samples=samples)
+        report = build_report(stored, replicates=50)
+        (task,) = index([PageRun(run=stored, report=report)], served=False)["runs"][0]["tasks"].values()
+        if problems == 1:
+            assert task["serve"]["at"] is None
+            assert "from 1 problem" in task["serve"]["why"]
+        else:
+            serving = serving_of([stored.outcomes(stored.tasks[0])])
+            at = task["serve"]["at"]
+            assert (None if at is None else serving.budgets[at]) == serving.recommended
+            assert (at is None) == (task["serve"]["why"] is not None)
 
 
 @pytest.mark.parametrize(
