@@ -47,12 +47,14 @@ sandbox:
 test: check browser sandbox
 	$(BIN)/python -m pytest
 
-# The main job on the three embedded models, then their ranking; run again, it only shows it.
+# The main job on the three embedded models, their ranking, and the budget to serve the one that overthinks
+# with; run again, it only shows them.
 demo: $(READY)
 	for model in terse verbose wanderer; do \
 		$(BIN)/reghar run --model demo:$$model --out results/demo/$$model --resume || exit $$?; \
 	done
 	$(BIN)/reghar report results/demo/terse results/demo/verbose results/demo/wanderer --out results/demo
+	$(BIN)/reghar recommend results/demo/wanderer
 
 # The site of docs/, into site/: an environment of its own, since it only reads the package's source.
 docs: $(DOCS)/.ready

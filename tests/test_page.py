@@ -53,7 +53,9 @@ def test_summary_names_the_verdict_the_figures_and_the_budget_to_serve_with(
     browser.open(page)
     assert browser.text(".lead").startswith("Accuracy at the largest budget")
     assert "problems × samples" in browser.text("thead")
-    assert "Which budget to serve with?" in browser.text(".serve summary")
+    served = browser.text(".serve summary")
+    assert "Which budget to serve with?" in served
+    assert "None can be recommended: not even the largest budget" in served
     assert len(browser.run("return document.querySelectorAll('.chart .line')")) == 2
     gaps = [float(text.replace(",", "")) for text in browser.texts(".problems td:nth-child(2)")]
     assert len(gaps) == 7

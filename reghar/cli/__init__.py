@@ -17,6 +17,7 @@ from reghar.terminal import printable, shortened
 GROUPS = {
     "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "grade"),
     "compare": ("compare", "check", "power"),
+    "serve": ("recommend",),
     "train": ("reward", "export"),
     "data": ("frontier", "tasks", "budgets", "contamination"),
 }

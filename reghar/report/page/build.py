@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reghar.errors import InputError
 from reghar.grading.outcome import OUTCOMES
 from reghar.measures.efficiency import efficiency_of
 from reghar.measures.reg import area
+from reghar.measures.serving import serving_of
 from reghar.prompting.thinking import Block, cut_position
 from reghar.protocol import Protocol
 from reghar.report.page.cuts import places
@@ -76,7 +78,11 @@ def _run(one: PageRun, name: str) -> dict[str, Any]:
         frontier = None if record.frontier is None else record.frontier.accuracy
         rows = _problems(one.run.outcomes(task), problems, frontier)
         kept = record.model_dump(include={"problems", "samples", "missing", "curve", "frontier", "measures"})
-        tasks[task] = {"report": kept, "problems": [{"at": next(at), **row} for row in rows]}
+        tasks[task] = {
+            "report": kept,
+            "serve": _serve(one.run, task),
+            "problems": [{"at": next(at), **row} for row in rows],
+        }
     return {
         "name": name,
         "verdict": verdict(report),
@@ -87,6 +93,18 @@ def _run(one: PageRun, name: str) -> dict[str, Any]:
         ],
         "tasks": tasks,
     }
+
+
+def _serve(run: StoredRun, task: str) -> dict[str, Any]:
+    """Index of the budget to serve with, None where there is none to recommend, and the reason."""
+    try:
+        serving = serving_of([run.outcomes(task)])
+    except InputError as error:
+        return {"at": None, "why": str(error)}
+    if serving.recommended is None:
+        why = "not even the largest budget is shown to lose at most one point against unbounded thinking"
+        return {"at": None, "why": why}
+    return {"at": serving.budgets.index(serving.recommended), "why": None}
 
 
 def _problems(

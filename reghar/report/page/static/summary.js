@@ -120,7 +120,8 @@ function curves() {
   return curveChart(state.index.budgets, lines);
 }
 
-// The smallest budget whose accuracy is within one point of the best: what more tokens do not buy.
+// The smallest budget that is not worse than unbounded thinking by more than a point: what more tokens
+// do not buy. Computed where the page is built, by the rule of `reghar recommend`.
 function servePanel() {
   const { budgets, runs } = state.index;
   return el(
@@ -130,7 +131,7 @@ function servePanel() {
       const task = run.tasks[state.place.task];
       const { accuracy } = task.report.curve;
       const best = Math.max(...accuracy);
-      const at = accuracy.findIndex((value) => value >= best - 0.01);
+      const { at, why } = task.serve;
       const used = budgets.map((b) =>
         mean(task.problems.flatMap((p) => p.samples.map((s) => Math.min(s.length, b)))),
       );
@@ -154,11 +155,13 @@ function servePanel() {
           el("b", {}, "Which budget to serve with? "),
           best === 0
             ? "No budget gives a correct answer on this task."
-            : [
-                `${count(budgets[at])} tokens`,
-                ` give ${percent(accuracy[at])}, within one point of the best (${percent(best)} at ${count(budgets[accuracy.indexOf(best)])}), `,
-                `for ${count(used[at])} tokens a response on average.`,
-              ],
+            : at === null
+              ? `None can be recommended: ${why}.`
+              : [
+                  `${count(budgets[at])} tokens`,
+                  ` give ${percent(accuracy[at])}, not worse than unbounded thinking by more than one point (95%), `,
+                  `for ${count(used[at])} tokens a response on average.`,
+                ],
         ),
         el(
           "div",

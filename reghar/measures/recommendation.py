@@ -1,0 +1,119 @@
+"""Which budget to serve a stored run's model with: what `reghar recommend RUN` prints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reghar.errors import InputError
+from reghar.measures.allocation import allocation_of
+from reghar.measures.serving import MARGIN, Serving, check_margin, serving_of
+from reghar.store import StoredRun
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPrice:
+    """In any one currency, per million tokens; at least 0. Raises InputError for others."""
+
+    input: float
+    output: float
+
+    def __post_init__(self) -> None:
+        for flag, price in (("--price-input", self.input), ("--price-output", self.output)):
+            if not (math.isfinite(price) and price >= 0):
+                raise InputError(f"{flag} {price:g}: give the price of a million tokens, 0 or more")
+
+    def per_thousand(self, prompt: float, written: float) -> float:
+        """Of 1,000 responses of so many mean tokens."""
+        return (prompt * self.input + written * self.output) / 1e3
+
+
+def recommendation(
+    run: StoredRun, *, margin: float = MARGIN, price: TokenPrice | None = None, seed: int = 0
+) -> dict[str, Any]:
+    """The budget to serve with, what it costs, and where the tokens went, as plain JSON values.
+
+    Over the mean of the tasks. Raises InputError for an incomplete run, for one of a chat server whose
+    replies cannot be cut, and for a margin outside (0, 1).
+    """
+    check_margin(margin)
+    if not run.protocol.cuts_responses:
+        raise InputError(
+            f"run {str(run.path)!r} has no answers at budgets: its chat server's replies are whole"
+        )
+    if not run.complete:
+        raise InputError(
+            f"run {str(run.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
+        )
+    tasks = [run.outcomes(task) for task in run.tasks]
+    found = serving_of(tasks, margin, seed=seed)
+    accuracy = np.mean([one.correct.mean(axis=(0, 1)) for one in tasks], axis=0)
+    spent = np.mean([_spent(run, task) for task in run.tasks], axis=0)
+    whole = float(np.mean([one.length.mean() for one in tasks]))
+    prompts = run.traces.groupby("task")["prompt_tokens"].mean()
+    prompt = float(prompts.mean())
+    rows = [
+        {
+            "budget": budget,
+            "accuracy": float(accuracy[i]),
+            "tokens": float(spent[i]),
+            "price_per_1000": None if price is None else price.per_thousand(prompt, float(spent[i])),
+            **asdict(found.tests[i]),
+        }
+        for i, budget in enumerate(found.budgets)
+    ]
+    return {
+        "model": run.model,
+        "digest": run.digest,
+        "budget_counts": run.protocol.budget_counts,
+        "margin": margin,
+        "recommended": found.recommended,
+        "undecided": _undecided(found),
+        "unbounded": {
+            "accuracy": float(np.mean([one.full_correct.mean() for one in tasks])),
+            "tokens": whole,
+            "price_per_1000": None if price is None else price.per_thousand(prompt, whole),
+        },
+        "budgets": rows,
+        "tokens_went": {task: _went(run, task, seed) for task in run.tasks},
+    }
+
+
+def _spent(run: StoredRun, task: str) -> Array:
+    """Shape (B,): mean tokens written, trace and forced answer."""
+    outcomes = run.outcomes(task)
+    answers = run.answers[run.answers["task"] == task]
+    forced = answers[answers["forced"].to_numpy(bool)]
+    budgets, counted = outcomes.budgets, outcomes.counted[:, :, None]
+    # An answer part that thinking budgets do not count is written where the trace ended itself.
+    ended = outcomes.finished[:, :, None] & (counted <= budgets)
+    trace = np.where(ended, outcomes.length[:, :, None], np.minimum(counted, budgets)).mean(axis=(0, 1))
+    lengths = forced["token_ids"].map(len).groupby(forced["budget"].astype(int)).sum()
+    written: Array = trace + lengths.reindex(budgets, fill_value=0).to_numpy(float) / outcomes.full.size
+    return written
+
+
+def _undecided(found: Serving) -> dict[str, Any] | None:
+    """The budget at which the sequence ended without a verdict."""
+    at = found.failed
+    if at is None or found.tests[at].verdict != "undecided":
+        return None
+    return {"budget": found.budgets[at], "problems_needed": found.tests[at].problems_needed}
+
+
+def _went(run: StoredRun, task: str, seed: int) -> dict[str, float | None]:
+    one = allocation_of(run.outcomes(task), seed=seed)
+    shares = {
+        "useful_share": one.useful_share,
+        "overthinking_share": one.overthinking_share.value,
+        "futility_share": one.futility_share.value,
+        "overthinking_tax": one.overthinking_tax.value,
+        "futility_waste": one.futility_waste.value,
+    }
+    return {name: value if math.isfinite(value) else None for name, value in shares.items()}
