@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 DOCS := .venv-docs
 
-.PHONY: test demo check docs setup browser sandbox clean
+.PHONY: test mutants demo check docs setup browser sandbox clean
 
 setup: $(READY)
 
@@ -46,6 +46,10 @@ sandbox:
 
 test: check browser sandbox
 	$(BIN)/python -m pytest
+
+# Every fault of tests/mutants/faults.txt in a copy of the tree: names those that no test finds (slow).
+mutants: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m mutants
 
 # The main job on the three embedded models, then their ranking; run again, it only shows it.
 demo: $(READY)
