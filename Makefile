@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 DOCS := .venv-docs
 
-.PHONY: test demo check docs setup browser sandbox clean
+.PHONY: test mutants demo check docs setup browser sandbox clean
 
 setup: $(READY)
 
@@ -49,6 +49,11 @@ test: check browser sandbox
 
 # The main job on the three embedded models, their ranking, and the budget to serve the one that overthinks
 # with; run again, it only shows them.
+# Every fault of tests/mutants/faults.txt in a copy of the tree: names those that no test finds (slow).
+mutants: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m mutants
+
+# The main job on the three embedded models, then their ranking; run again, it only shows it.
 demo: $(READY)
 	for model in terse verbose wanderer; do \
 		$(BIN)/reghar run --model demo:$$model --out results/demo/$$model --resume || exit $$?; \

@@ -53,3 +53,10 @@ def test_thinking_length() -> None:
     assert trace(None, None).thinking_length == 0
     assert trace(2, None).thinking_length == 8
     assert trace(2, 6).thinking_length == 4
+
+
+def test_three_repeats_are_a_loop_and_two_are_not() -> None:
+    from reghar.generation.records import ends_in_loop
+
+    assert ends_in_loop([*range(100, 150), *[*range(16)] * 3])
+    assert not ends_in_loop([*range(100, 150), *[*range(24)] * 2])

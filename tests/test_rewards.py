@@ -215,3 +215,9 @@ def test_bad_input_is_one_line(call: Callable[[], Any], says: str) -> None:
     with pytest.raises(InputError, match=says) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_a_token_over_the_limit_pays_nothing() -> None:
+    from reghar.rewards.length import token_budget
+
+    assert token_budget([100, 101], [True, True], limit=100).tolist() == [1.0, 0.0]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reghar.measures import s1
+from reghar.measures.control_methods import Evaluation, Method
 
 NONE = np.nan
 
@@ -66,3 +67,25 @@ def test_sample_level_share() -> None:
 
 def test_performance_is_the_best_setting() -> None:
     assert float(s1.performance([23.3, 36.7, 33.3])) == 36.7
+
+
+def test_a_methods_accuracy_is_in_percent() -> None:
+    nobody = np.zeros((1, 1), dtype=bool)
+    settings = [
+        Evaluation(
+            name=str(limit),
+            minimum=None,
+            maximum=limit,
+            used=np.array([[limit]]),
+            answer=None,
+            correct=np.zeros((1, 1)),
+            stored=~nobody,
+            unfinished=nobody,
+        )
+        for limit in (256, 512)
+    ]
+    found = Method(name="force", settings=settings, reference=None).figures(
+        np.array([256.0, 512.0, 0.25, 0.75, 0.0])
+    )
+    assert float(found["scaling"]) == pytest.approx(50)
+    assert float(found["performance"]) == 75
