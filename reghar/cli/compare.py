@@ -41,7 +41,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="also the length of correct responses on the problems that every side solves with more than "
         "this accuracy, such as 0.5",
     )
-    parser.add_argument("--format", choices=("terminal", "md", "csv", "latex"), default="terminal")
+    parser.add_argument(
+        "--format",
+        choices=("terminal", "md", "csv", "latex"),
+        default="terminal",
+        help="form of the table (default: terminal)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
     parser.set_defaults(handler=handle)
 
@@ -63,7 +68,7 @@ def add_statistics(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SETTING",
-        help="a setting of the protocol that may differ, such as probe.temperature or sampling; "
+        help="a setting of the protocol that is allowed to differ, such as probe.temperature or sampling; "
         "may be repeated",
     )
 
