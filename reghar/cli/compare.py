@@ -46,7 +46,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="BASE_MODEL",
         help="put the methods of REG tables 1 and 3 on this base model under the runs, such as Qwen3-4B",
     )
-    parser.add_argument("--format", choices=("terminal", "md", "csv", "latex"), default="terminal")
+    parser.add_argument(
+        "--format",
+        choices=("terminal", "md", "csv", "latex"),
+        default="terminal",
+        help="form of the table (default: terminal)",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
     parser.set_defaults(handler=handle)
 
@@ -68,7 +73,7 @@ def add_statistics(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SETTING",
-        help="a setting of the protocol that may differ, such as probe.temperature or sampling; "
+        help="a setting of the protocol that is allowed to differ, such as probe.temperature or sampling; "
         "may be repeated",
     )
 

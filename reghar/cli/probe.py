@@ -18,12 +18,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a complete run")
     parser.add_argument("--probe", metavar="NAME", help="reo-rl, final-answer, s1 or summary")
     parser.add_argument("--probe-text", metavar="TEXT", help="a probe of your own")
-    parser.add_argument("--probe-temperature", type=float, metavar="T")
-    parser.add_argument("--max-answer-tokens", type=int, metavar="N")
+    parser.add_argument(
+        "--probe-temperature",
+        type=float,
+        metavar="T",
+        help="temperature of forced answers (default: the run's own)",
+    )
+    parser.add_argument("--max-answer-tokens", type=int, metavar="N", help="longest forced answer, in tokens")
     parser.add_argument("--budgets", help="default: the run's own")
     add_unclosed(parser, default=None)
     parser.add_argument("--frontier", help="default: the run's own")
-    parser.add_argument("--engine-arg", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--engine-arg",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any argument of vLLM's engine; may be repeated",
+    )
     parser.add_argument("--concurrency", type=int, metavar="N", help="stored traces probed at a time")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the new run")
     parser.add_argument("--resume", action="store_true", help="go on where it stopped")

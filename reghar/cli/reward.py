@@ -48,7 +48,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="run of the reference model (length_harmonizing), or the run that gives the minimal budgets "
         "(q_spec; default: RUN itself)",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, with a row a trace")
+    parser.add_argument("--json", action="store_true", help="print JSON, with one row per trace")
     parser.add_argument("--figures", action="store_true", help="also draw reward over length into RUN")
     parser.set_defaults(handler=handle)
 

@@ -37,19 +37,36 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     add_include_path(parser)
     what.add_argument("--data-dir", metavar="DIR", help="read DIR/<task>.jsonl[.gz] instead of the hub")
     what.add_argument("--limit", type=int, metavar="N", help="only the first N problems of each task")
-    what.add_argument("--samples", metavar="N", help="samples a problem: 32 (default), or aime24=32,gsm8k=4")
+    what.add_argument(
+        "--samples", metavar="N", help="samples per problem: 32 (default), or aime24=32,gsm8k=4"
+    )
     what.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
 
     curve = parser.add_argument_group("the curve")
     curve.add_argument("--budgets", help="reg (default), reg-32k, exp:N, linear:N or a list of tokens")
-    curve.add_argument("--budget-counts", choices=("response", "thinking"), default="response")
-    curve.add_argument("--max-tokens", type=int, metavar="N", help="most tokens a trace (default 32768)")
+    curve.add_argument(
+        "--budget-counts",
+        choices=("response", "thinking"),
+        default="response",
+        help="tokens that a budget counts: all of the response (default), or its thinking alone",
+    )
+    curve.add_argument("--max-tokens", type=int, metavar="N", help="longest trace, in tokens (default 32768)")
     curve.add_argument("--probe", metavar="NAME", help="reo-rl (default), final-answer, s1 or summary")
     curve.add_argument(
         "--probe-text", metavar="TEXT", help="a probe of your own; {close_thinking} is filled in"
     )
-    curve.add_argument("--probe-temperature", type=float, metavar="T", help="default: the traces' own")
-    curve.add_argument("--max-answer-tokens", type=int, metavar="N", help="default 64; 1024 without a box")
+    curve.add_argument(
+        "--probe-temperature",
+        type=float,
+        metavar="T",
+        help="temperature of forced answers (default: that of the traces)",
+    )
+    curve.add_argument(
+        "--max-answer-tokens",
+        type=int,
+        metavar="N",
+        help="longest forced answer, in tokens (default 64; 1024 without a box)",
+    )
     curve.add_argument("--frontier", help="auto (default), a name, a file, or none")
     add_unclosed(curve, default="grade")
     curve.add_argument(
@@ -86,10 +103,16 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
     sampling = parser.add_argument_group("sampling and prompt")
-    sampling.add_argument("--temperature", type=float, default=0.6)
-    sampling.add_argument("--top-p", type=float, default=0.95)
-    sampling.add_argument("--top-k", type=int, default=0)
-    sampling.add_argument("--min-p", type=float, default=0.0)
+    sampling.add_argument(
+        "--temperature", type=float, default=0.6, metavar="T", help="of sampling, 0 to 2 (default 0.6)"
+    )
+    sampling.add_argument(
+        "--top-p", type=float, default=0.95, metavar="P", help="above 0, at most 1 (default 0.95)"
+    )
+    sampling.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="most likely tokens to sample from (default 0: all)"
+    )
+    sampling.add_argument("--min-p", type=float, default=0.0, metavar="P", help="0 to 1 (default 0: off)")
     sampling.add_argument("--presence-penalty", type=float, default=0.0, metavar="P", help="-2 to 2")
     sampling.add_argument("--frequency-penalty", type=float, default=0.0, metavar="P", help="-2 to 2")
     sampling.add_argument(
@@ -101,7 +124,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="what a chat template that tells the date is told (default 2026-01-01, so that prompts stay "
         "the same tomorrow)",
     )
-    sampling.add_argument("--system-prompt", metavar="TEXT")
+    sampling.add_argument(
+        "--system-prompt",
+        metavar="TEXT",
+        help="system prompt (default: what the chat template does without one)",
+    )
     sampling.add_argument(
         "--chat-template-arg",
         action="append",
@@ -113,7 +140,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--thinking-delimiters",
         nargs=2,
         metavar=("OPEN", "CLOSE"),
-        help="of the thinking block; found from the tokenizer by default",
+        help="delimiters of the thinking block (default: found from the tokenizer)",
     )
     sampling.add_argument(
         "--reasoning-parser",
@@ -187,8 +214,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="a field of every request, such as stream=false; null removes one; may be repeated",
     )
-    chat.add_argument("--price-in", type=float, metavar="X", help="of a million prompt tokens")
-    chat.add_argument("--price-out", type=float, metavar="X", help="of a million response tokens")
+    chat.add_argument("--price-in", type=float, metavar="X", help="price of a million prompt tokens")
+    chat.add_argument("--price-out", type=float, metavar="X", help="price of a million response tokens")
     chat.add_argument("--max-cost", type=float, metavar="X", help="stop before the run costs more")
 
     replicas = parser.add_argument_group("replicas (--engine ray)")
@@ -196,7 +223,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--replicas", type=int, default=1, metavar="N", help="engines that Ray places, each with its own GPUs"
     )
     replicas.add_argument(
-        "--address", metavar="ADDRESS", help="of a Ray cluster, or auto; one on this machine by default"
+        "--address",
+        metavar="ADDRESS",
+        help="address of a Ray cluster, or auto (default: one started on this machine)",
     )
     parser.set_defaults(handler=handle)
 
