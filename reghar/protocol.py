@@ -76,7 +76,7 @@ class SamplingProtocol(_Part):
     repetition_penalty: float = field(default=1.0, metadata=_LATER)
     """1 is off."""
     stop: tuple[str, ...] = field(default=(), metadata=_LATER)
-    """Texts that end a response, themselves not part of it."""
+    """Texts that end a response where they begin, and an answer whose box never closes."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -119,6 +119,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--repetition-penalty", type=float, default=1.0, metavar="P", help="above 0, at most 2; 1 is off"
     )
     sampling.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="ends a trace where it begins, for base models; may be repeated",
+    )
+    sampling.add_argument(
         "--date",
         metavar="YYYY-MM-DD",
         help="what a chat template that tells the date is told (default 2026-01-01, so that prompts stay "
@@ -269,6 +276,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         presence_penalty=arguments.presence_penalty,
         frequency_penalty=arguments.frequency_penalty,
         repetition_penalty=arguments.repetition_penalty,
+        stop=tuple(arguments.stop),
         date=arguments.date,
         seed=arguments.seed,
         probe=arguments.probe,

@@ -21,6 +21,7 @@ from reghar.errors import EngineError
 from reghar.generation.jobs import Activity, Job, JobResult, cancel, gather_or_cancel, run_jobs
 from reghar.generation.records import ForcedAnswer, Trace, ends_in_loop, trace_seed
 from reghar.generation.response import Response, answer_seed, banned_token_ids, beginning, box_end
+from reghar.generation.stops import StopTexts
 from reghar.prompting.probes import Probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.thinking import BlockFinder, Delimiters, find_block, opened_by_prompt
@@ -104,15 +105,20 @@ class Schedule:
                     interval=STREAM_INTERVAL,
                     session=job.session,
                 )
+                stops = self._stops()
                 async with contextlib.aclosing(stream):
                     async for chunk in stream:
-                        response.ids.extend(chunk.token_ids)
-                        response.block = finder.find(response.ids)
                         reason = chunk.finish_reason
+                        response.ids.extend(stops.push(chunk.token_ids, last=reason is not None))
+                        response.block = finder.find(response.ids)
+                        if stops.found:
+                            reason = "stop"
                         if barred and most > 1 and reason == "length":
                             reason = None  # only this one token was asked for
                         activity.tokens += len(chunk.token_ids)
                         probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
+                        if stops.found:
+                            break
                 if reason is not None:
                     break
             if reason is None:
@@ -126,6 +132,9 @@ class Schedule:
             job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
         )
         return self._result(job, response, trace, answers, is_new=True)
+
+    def _stops(self) -> StopTexts:
+        return StopTexts(self.sampling.stop, self.model.tokenizer.decode)
 
     def sendable(self, ids: Sequence[int]) -> list[int]:
         """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit."""
@@ -260,7 +269,8 @@ class Schedule:
                         return ids, text[:end], cached, logprobs and logprobs[: len(ids)]
         if reason is None:
             raise ResponseLostError("the engine ended an answer without a reason")
-        return ids, decode(ids), cached, logprobs or None
+        ids = self._stops().push(ids, last=True)
+        return ids, decode(ids), cached, logprobs and logprobs[: len(ids)]
 
     def _probe_sampling(self, seed: int) -> Sampling:
         settings = self.sampling

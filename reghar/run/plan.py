@@ -144,6 +144,7 @@ def make_plan(settings: RunSettings) -> Plan:
             presence_penalty=settings.presence_penalty,
             frequency_penalty=settings.frequency_penalty,
             repetition_penalty=settings.repetition_penalty,
+            stop=settings.stop,
             max_tokens=max_tokens,
         ),
         probe=ProbeProtocol(

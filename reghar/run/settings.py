@@ -42,6 +42,8 @@ class RunSettings:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Texts that end a response."""
     seed: int = 0
     probe: str | None = None
     probe_text: str | None = None
@@ -146,6 +148,7 @@ def check_settings(settings: RunSettings) -> None:
             not 0 < settings.repetition_penalty <= 2,
             f"--repetition-penalty must be above 0 and at most 2, not {settings.repetition_penalty}",
         ),
+        ("" in settings.stop, "--stop is empty; give the text that ends a response"),
         (
             settings.date is not None and not _is_date(settings.date),
             f"--date must be a day such as 2026-01-31, not {settings.date!r}",
@@ -210,6 +213,10 @@ def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
         (
             bool(settings.top_k or settings.min_p),
             "the chat API has no top_k and min_p; where the server takes them, give --body top_k=20",
+        ),
+        (
+            bool(settings.stop),
+            "a chat server ends its own replies: give --body 'stop=[\"TEXT\"]', not --stop",
         ),
         (
             bool(settings.chat_template_arguments) or settings.thinking is not None,
@@ -282,7 +289,7 @@ def _positive(text: str, flag: str) -> int:
 def stored_settings(manifest: Manifest) -> RunSettings:
     """The settings that a stored run was started with. Raises `InputError` for another version's."""
     stored = dict(manifest.settings)
-    for name in ("tasks", "include_paths", "control_settings", "wait_strings"):
+    for name in ("tasks", "include_paths", "control_settings", "wait_strings", "stop"):
         stored[name] = tuple(stored.get(name, ()))
     stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None
     try:
