@@ -104,7 +104,7 @@ def test_words_of_an_input_reach_the_command_as_they_are(action: dict[str, Any],
     python = tmp_path / "python"
     python.write_text('#!/bin/bash\nprintf "<%s>" "$@" > words\n')
     python.chmod(0o755)
-    inputs = {"python": str(python), "out": "o", "run": '--a \'\' "b c"\n --d ""\n', "check": '--e ""'}
+    inputs = {"python": str(python), "out": "o", "run": '--a \'\' "b c"\n --d ""', "check": '--e ""'}
     assert perform(action, "Run", inputs, tmp_path) == 0
     assert (tmp_path / "words").read_text() == "<-m><reghar><run><--a><><b c><--d><><--out><o>"
     assert perform(action, "Check", inputs, tmp_path) == 0
