@@ -102,7 +102,7 @@ def stopped(simulations: int) -> Iterator[tuple[str, ...]]:
 
 
 def _stopped(generator: np.random.Generator, chance: Array, width: float) -> tuple[bool, int, float, bool]:
-    """Whether the interval holds the truth, at how many samples it stopped, its width, and if it is narrow."""
+    """Whether the interval holds the truth, the samples at the end, its width, and if it is narrow enough."""
     samples, right = 0, np.zeros(chance.size, dtype=np.int64)
     while True:
         more = next_samples(samples, MOST) if samples else FIRST_SAMPLES
