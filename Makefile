@@ -47,13 +47,12 @@ sandbox:
 test: check browser sandbox
 	$(BIN)/python -m pytest
 
-# The main job on the three embedded models, their ranking, and the budget to serve the one that overthinks
-# with; run again, it only shows them.
 # Every fault of tests/mutants/faults.txt in a copy of the tree: names those that no test finds (slow).
 mutants: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m mutants
 
-# The main job on the three embedded models, then their ranking; run again, it only shows it.
+# The main job on the three embedded models, their ranking, and the budget to serve the one that overthinks
+# with; run again, it only shows them.
 demo: $(READY)
 	for model in terse verbose wanderer; do \
 		$(BIN)/reghar run --model demo:$$model --out results/demo/$$model --resume || exit $$?; \

@@ -22,7 +22,9 @@ from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures import bootstrap, reg
 from reghar.measures.estimate import Difference, Estimate, percentiles
 from reghar.measures.paired import difference
+from reghar.measures.sequential import next_samples
 from reghar.measures.task import TaskMeasures, task_measures
+from reghar.run.settings import FIRST_SAMPLES
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -31,6 +33,8 @@ DIFFICULTIES = {"Beta(0.6, 0.5)": (0.6, 0.5), "Beta(0.15, 0.15)": (0.15, 0.15), 
 PROBLEMS = (5, 10, 30, 40, 272)
 SAMPLES = (1, 4, 8, 32)
 REPLICATES = 1_000
+MOST = 256
+"""Samples at which adding ends."""
 GRID = (0, 256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
@@ -84,6 +88,30 @@ def _sample_draws(right: NDArray[np.int64], samples: int) -> Iterator[Estimate]:
             drawn="samples",
             share=True,
         )
+
+
+def stopped(simulations: int) -> Iterator[tuple[str, ...]]:
+    """Samples added until the interval is narrower than a width: coverage in %, mean samples, mean width."""
+    for name, (a, b) in DIFFICULTIES.items():
+        for problems, width in ((5, 20), (30, 10), (30, 5), (272, 2)):
+            generator = np.random.default_rng([problems, width])
+            ends = [_stopped(generator, generator.beta(a, b, problems), width) for _ in range(simulations)]
+            covered, samples, reached, narrow = np.mean(ends, axis=0)
+            cells = (f"{100 * covered:.1f}", f"{samples:.1f}", f"{reached:.1f}", f"{100 * narrow:.0f}")
+            yield (name, str(problems), str(width), *cells)
+
+
+def _stopped(generator: np.random.Generator, chance: Array, width: float) -> tuple[bool, int, float, bool]:
+    """Whether the interval holds the truth, the samples at the end, its width, and if it is narrow enough."""
+    samples, right = 0, np.zeros(chance.size, dtype=np.int64)
+    while True:
+        more = next_samples(samples, MOST) if samples else FIRST_SAMPLES
+        right += generator.binomial(more - samples, chance)
+        samples = more
+        (estimate,) = _sample_draws(right[:, None], samples)
+        low, high = estimate.interval()
+        if (narrow := 100 * (high - low) < width) or samples == MOST:
+            return low <= chance.mean() <= high, samples, 100 * (high - low), narrow
 
 
 def _covers(estimate: Estimate, truth: float) -> tuple[bool, bool]:
@@ -271,6 +299,12 @@ def main() -> None:
             "Coverage of a nominal 95% for an accuracy",
             ("Difficulty", "Problems", "Samples", "Old", "New", "Old, samples", "New, samples"),
             shares,
+            count,
+        ),
+        (
+            "Samples added until the interval is narrower, at most 256",
+            ("Difficulty", "Problems", "Width asked", "Coverage (%)", "Samples", "Width", "Reached (%)"),
+            stopped,
             count,
         ),
     ]

@@ -40,6 +40,13 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--samples", metavar="N", help="samples per problem: 32 (default), or aime24=32,gsm8k=4"
     )
+    what.add_argument(
+        "--until-width",
+        type=float,
+        metavar="W",
+        help="4 samples first, then more in rounds, up to --samples, until the 95%% interval of every task's "
+        "final accuracy is narrower than W percentage points",
+    )
     what.add_argument("--seed", type=int, default=0, help="seed of the run (default 0)")
 
     curve = parser.add_argument_group("the curve")
@@ -266,6 +273,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
         data_dir=arguments.data_dir,
         limit=arguments.limit,
         samples=arguments.samples,
+        until_width=arguments.until_width,
         budgets=arguments.budgets,
         budget_counts=arguments.budget_counts,
         max_tokens=arguments.max_tokens,
@@ -328,6 +336,8 @@ def run_from(arguments: argparse.Namespace) -> Path | None:
     plan = make_plan(settings_from(arguments))
     path = Path(arguments.out) if arguments.out else output_folder(plan)
     if arguments.dry_run:
+        # Of a run in rounds the most that it may come to.
+        plan = plan.with_samples(plan.most_samples)
         sys.stdout.write(dry_run_table(plan, arguments.gpu_tokens_per_second))
         return None
     resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
@@ -339,13 +349,15 @@ def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str)
     """Does the run, writes its report and shows the table; says how to go on where it stops."""
     from rich.console import Console
 
+    from reghar.cli.until_width import until_width
     from reghar.run.pipeline import execute
 
     errors = Console(stderr=True)
     for note in plan.notes:
         errors.print(f"note: {note}", markup=False, highlight=False)
     try:
-        notes = execute(plan, path, resume=resume, console=errors)
+        rule = until_width(plan, errors)
+        notes = execute(plan, path, resume=resume, console=errors, next_round=rule)
     except (RunInterruptedError, EngineError, StorageError):
         sys.stderr.write(f"what is finished is stored in {path}; go on with: {resume_command}\n")
         raise

@@ -19,10 +19,10 @@ from reghar.errors import EngineError, InputError, RunInterruptedError
 from reghar.generation.jobs import Activity, JobResult, run_jobs
 from reghar.run.choose_engine import make_engine
 from reghar.run.engine import Activities, JobEngine, prices
-from reghar.run.pending import PendingJobs
 from reghar.run.plan import Plan
 from reghar.run.progress import Display, progress
 from reghar.run.provenance import new_manifest, now
+from reghar.run.rounds import NextRound, Rounds, resumed_round
 from reghar.run.scoring import PartScorer
 from reghar.store import load_run
 from reghar.store.folder import RunFolder
@@ -30,36 +30,40 @@ from reghar.store.manifest import EngineRecord, Session
 from reghar.store.problems import problems_readable, write_problems
 
 
-def execute(plan: Plan, path: Path, *, resume: bool, console: Console) -> list[str]:
+def execute(
+    plan: Plan, path: Path, *, resume: bool, console: Console, next_round: NextRound | None = None
+) -> list[str]:
     """Does a run, or what is left of it, up to the last score; returns notes for the user.
 
+    `next_round` says after every round how many samples the next one has; without it the plan is the run.
     Raises `InputError` for a folder that holds something else, `EngineError` when the engine
     failed, `RunInterruptedError` when the user stopped it; what was finished is stored in each case.
     """
     with RunFolder(path) as folder:
-        notes = _open_run(folder, plan, resume=resume)
-        jobs = PendingJobs(folder, plan)
+        plan, notes = _open_run(folder, plan, resume=resume)
         problems = [problem for each in plan.problems.values() for problem in each]
         with PartScorer(folder, plan.protocol, problems) as scorer:
             for part in folder.unscored_parts():
                 scorer.add(part)
-            if jobs.count:
-                total = sum(plan.traces_of(name) for name in plan.tasks)
-                left = total - sum(jobs.done.values())
+            rounds = Rounds(folder, plan, scorer, next_round)
+            worked = bool(rounds.pending.count) or rounds.advance()
+            if worked:
+                total = sum(rounds.totals.values())
+                left = total - sum(rounds.pending.done.values())
                 line = f"loading the {plan.settings.engine} engine; {left:,} of {total:,} traces to do"
                 console.print(line, highlight=False, soft_wrap=True)
                 activities = {task: Activity() for task in plan.tasks}
                 with _session(folder, plan, activities) as engine:
-                    _generate(plan, engine, activities, folder, jobs, scorer, console)
+                    _generate(rounds, engine, activities, folder, scorer, console)
                 notes += [f"the engine was started again: {reason}" for reason in engine.failures]
         manifest = folder.manifest or new_manifest(plan)
-        if jobs.count or manifest.end is None:
+        if worked or manifest.end is None:
             folder.write_manifest(manifest.with_fields(end=now()))
     return notes
 
 
-def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
-    """Creates the run, or checks that the stored one is this one."""
+def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> tuple[Plan, list[str]]:
+    """Creates the run, or checks that the stored one is this one; the plan of its round, and notes."""
     manifest = folder.manifest
     if manifest is None:
         if folder.holds_parts:
@@ -69,11 +73,12 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
             )
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
         folder.write_manifest(new_manifest(plan))
-        return []
+        return plan, []
     if not resume:
         raise InputError(
             f"{str(folder.path)!r} already holds a run; add --resume to go on, or give another --out"
         )
+    plan = resumed_round(plan, manifest.protocol, manifest.settings.get("until_width") is not None)
     unequal = manifest.protocol.differences(plan.protocol)
     identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
     for name, mine in identity.items():
@@ -85,23 +90,23 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> list[str]:
         )
     if not problems_readable(folder.path):
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
-    folder.write_manifest(
-        manifest.with_fields(frontier=plan.settings.frontier, interval=plan.settings.interval)
-    )
-    return folder.repair()
+    fields: dict[str, Any] = {"frontier": plan.settings.frontier, "interval": plan.settings.interval}
+    if plan.settings.until_width is not None:
+        asked = {"until_width": plan.settings.until_width, "samples": plan.settings.samples}
+        fields["settings"] = {**manifest.settings, **asked}
+    folder.write_manifest(manifest.with_fields(**fields))
+    return plan, folder.repair()
 
 
 def _generate(
-    plan: Plan,
+    rounds: Rounds,
     engine: JobEngine,
     activities: Activities,
     folder: RunFolder,
-    pending: PendingJobs,
     scorer: PartScorer,
     console: Console,
 ) -> None:
-    """Runs the schedule over what remains; whatever happens, finished jobs reach the disk."""
-    totals = {name: plan.traces_of(name) for name in plan.tasks}
+    """Runs the schedule over what remains, round by round; whatever happens, finished jobs reach the disk."""
 
     def store(part: int | None) -> None:
         if part is not None:
@@ -119,13 +124,19 @@ def _generate(
 
         ticker = asyncio.create_task(tick())
         try:
-            await run_jobs(engine.do, plan.control, pending.jobs(), lambda: engine.slots, finished)
-            display.update(activities, engine.members)
+            control = rounds.plan.control
+            while True:
+                await run_jobs(engine.do, control, rounds.pending.jobs(), lambda: engine.slots, finished)
+                display.update(activities, engine.members)
+                store(folder.flush())
+                # In a thread: the display lives on, and an interrupt is heard.
+                if not await asyncio.to_thread(rounds.advance):
+                    break
         finally:
             ticker.cancel()
             await engine.close()
 
-    with progress(console, totals, pending.done) as display:
+    with progress(console, rounds.totals, rounds.pending.done) as display:
         try:
             _run_interruptible(work(display))
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -32,7 +32,13 @@ from reghar.protocol import (
     Tokens,
     Unclosed,
 )
-from reghar.run.settings import DEFAULT_MAX_TOKENS, RunSettings, check_settings, parse_samples
+from reghar.run.settings import (
+    DEFAULT_MAX_TOKENS,
+    FIRST_SAMPLES,
+    RunSettings,
+    check_settings,
+    parse_samples,
+)
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
 
 
@@ -57,7 +63,7 @@ class Plan:
 
     def pairs(self) -> Iterator[tuple[Problem, int]]:
         """Every (problem, sample), tasks, problems and samples interleaved so that the batch stays full."""
-        samples = {name: self.protocol.tasks[name].samples for name in self.tasks}
+        samples = self.samples
         for sample in range(max(samples.values())):
             for name, problems in self.problems.items():
                 if sample < samples[name]:
@@ -74,6 +80,22 @@ class Plan:
     def traces_of(self, task: str) -> int:
         """Traces of one task, continued ones included."""
         return len(self.problems[task]) * self.protocol.tasks[task].samples * (1 + len(self.control))
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Samples per problem, by task."""
+        return {name: self.protocol.tasks[name].samples for name in self.tasks}
+
+    @property
+    def most_samples(self) -> dict[str, int]:
+        """Samples per problem that the run may come to, by task: more than `samples` where they come in
+        rounds."""
+        return parse_samples(self.settings.samples, tuple(self.tasks))
+
+    def with_samples(self, samples: Mapping[str, int]) -> Plan:
+        """The same with other numbers of samples per problem, by task."""
+        tasks = {name: replace(task, samples=samples[name]) for name, task in self.protocol.tasks.items()}
+        return replace(self, protocol=replace(self.protocol, tasks=tasks))
 
     @property
     def context_needed(self) -> int:
@@ -97,8 +119,22 @@ class Plan:
 def make_plan(settings: RunSettings) -> Plan:
     """Checks the settings against tasks, data and model. Raises `InputError`; loads no engine."""
     check_settings(settings)
-    if settings.engine == "chat":
-        return _chat_plan(settings)
+    plan = _chat_plan(settings) if settings.engine == "chat" else _token_plan(settings)
+    return plan if settings.until_width is None else _first_round(plan)
+
+
+def _first_round(plan: Plan) -> Plan:
+    for name, most in plan.most_samples.items():
+        if most < FIRST_SAMPLES:
+            raise InputError(
+                f"--until-width begins with {FIRST_SAMPLES} samples a problem: --samples must be at least "
+                f"{FIRST_SAMPLES}, not {most} ({name})"
+            )
+    return plan.with_samples(dict.fromkeys(plan.tasks, FIRST_SAMPLES))
+
+
+def _token_plan(settings: RunSettings) -> Plan:
+    """The plan of a run with an engine that shows its tokens."""
     if settings.control == "body":
         raise InputError("--control body sets fields of a chat server's requests: give --engine chat")
     probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens)
@@ -408,4 +444,6 @@ def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: 
 def output_folder(plan: Plan) -> Path:
     """Where a run goes by default: found again by `--resume` with the same flags."""
     model = re.sub(r"[^\w.-]+", "-", plan.settings.model).strip("-.")[-60:] or "model"
-    return Path("results") / f"{model}-{plan.protocol.digest[:8]}-seed{plan.settings.seed}"
+    # In rounds the number of samples is not known beforehand: the first round's digest stands for all.
+    rounds = "" if plan.settings.until_width is None else "-until-width"
+    return Path("results") / f"{model}-{plan.protocol.digest[:8]}-seed{plan.settings.seed}{rounds}"

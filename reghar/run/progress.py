@@ -26,8 +26,8 @@ class Display(Protocol):
 
 @contextmanager
 def progress(console: Console, totals: Mapping[str, int], done: Mapping[str, int]) -> Iterator[Display]:
-    """The display while the block runs. `totals` and `done` are traces by task; `done` were stored by
-    an earlier session."""
+    """The display while the block runs. `totals` and `done` are traces by task; `totals` may grow in place,
+    `done` were stored by an earlier session."""
     if not console.is_terminal:
         lines = Lines(console, totals, done)
         yield lines
@@ -52,6 +52,7 @@ class Bars:
         self._live = live
         self._start = time.monotonic()
         self._stored = dict(done)
+        self._totals = totals
         self._bars: dict[str, TaskID] = {
             task: live.add_task(task, total=total, completed=done.get(task, 0), detail="")
             for task, total in totals.items()
@@ -65,6 +66,7 @@ class Bars:
             cached = activity.cached_tokens / max(activity.probe_prompt_tokens, 1)
             self._live.update(
                 self._bars[task],
+                total=self._totals[task],
                 completed=self._stored.get(task, 0) + activity.jobs,
                 detail=f"{activity.probes} probes, {activity.tokens / seconds:.0f} tok/s, "
                 f"{cached:.0%} cached",
@@ -85,7 +87,7 @@ class Lines:
 
     def __init__(self, console: Console, totals: Mapping[str, int], done: Mapping[str, int]) -> None:
         self._console = console
-        self._total = sum(totals.values())
+        self._totals = totals
         self._stored = sum(done.values())
         self._start = self._last = time.monotonic()
         self._activities: Mapping[str, Activity] = {}
@@ -103,6 +105,10 @@ class Lines:
         """The last line."""
         seconds = time.monotonic() - self._start
         self._print(f"{self._counts()} in {_duration(seconds)}")
+
+    @property
+    def _total(self) -> int:
+        return sum(self._totals.values())
 
     def _counts(self) -> str:
         done = self._activities.values()

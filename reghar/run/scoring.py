@@ -28,7 +28,7 @@ class PartScorer:
         self._folder = folder
         self._pool = GraderPool()
         self._scorer = AnswerScorer(protocol, problems, self._pool)
-        self._parts: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._parts: queue.SimpleQueue[int | threading.Event | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="scorer", daemon=True)
@@ -55,9 +55,21 @@ class PartScorer:
         """Queues one answers part; returns at once."""
         self._parts.put(part)
 
+    def wait(self) -> None:
+        """Returns when all parts handed over so far are scored; raises what scoring them raised."""
+        scored = threading.Event()
+        self._parts.put(scored)
+        while not scored.wait(0.05) and self._thread.is_alive():
+            pass
+        if self._failure is not None:
+            raise self._failure
+
     def _work(self) -> None:
         try:
             while (part := self._parts.get()) is not None and not self._stop.is_set():
+                if isinstance(part, threading.Event):
+                    part.set()
+                    continue
                 rows = self._folder.rows(ANSWERS, part)
                 self._folder.write_scores(part, self._scorer.score(rows))
         except BaseException as failure:  # noqa: BLE001 - raised again in the thread that waits

@@ -15,6 +15,8 @@ from reghar.store.manifest import Manifest
 
 DEFAULT_MAX_TOKENS = 32_768
 DEFAULT_SAMPLES = 32
+FIRST_SAMPLES = 4
+"""Per problem in the first round with `until_width`: fewer tell too little of their own spread."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,10 @@ class RunSettings:
     limit: int | None = None
     """Only the first problems of each task."""
     samples: str = str(DEFAULT_SAMPLES)
-    """A number, or `task=number,...`."""
+    """A number, or `task=number,...`; with `until_width` the most."""
+    until_width: float | None = None
+    """Add samples in rounds until the interval of every task's final accuracy is narrower, percentage
+    points; None for all samples at once."""
     budgets: str = "reg"
     """See `reghar.budgets.parse_budgets`."""
     budget_counts: BudgetCounts = "response"
@@ -172,6 +177,10 @@ def check_settings(settings: RunSettings) -> None:
             f"--max-tokens must be at least 1, not {settings.max_tokens}",
         ),
         (
+            settings.until_width is not None and not 0 < settings.until_width < 100,
+            f"--until-width must be above 0 and below 100 percentage points, not {settings.until_width}",
+        ),
+        (
             len(set(settings.tasks)) < len(settings.tasks),
             f"--tasks names a task twice: {','.join(settings.tasks)}",
         ),
@@ -287,8 +296,14 @@ def _positive(text: str, flag: str) -> int:
 
 
 def stored_settings(manifest: Manifest) -> RunSettings:
-    """The settings that a stored run was started with. Raises `InputError` for another version's."""
+    """The settings that a stored run was started with; one whose samples came in rounds has those it came to.
+
+    Raises `InputError` for another version's.
+    """
     stored = dict(manifest.settings)
+    if stored.get("until_width") is not None:
+        tasks = manifest.protocol.tasks.items()
+        stored |= {"until_width": None, "samples": ",".join(f"{name}={t.samples}" for name, t in tasks)}
     for name in ("tasks", "include_paths", "control_settings", "wait_strings", "stop"):
         stored[name] = tuple(stored.get(name, ()))
     stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None
