@@ -142,7 +142,7 @@ def test_every_measure_stands_in_the_documentation() -> None:
     ("change", "message"),
     [
         (lambda c: c.update(schema="reghar.report/9"), "has schema 'reghar.report/9'"),
-        (lambda c: c.pop("model"), "model: Field required"),
+        (lambda c: c.pop("model"), "it lacks model"),
         (lambda c: c["tasks"]["aime24"]["curve"]["accuracy"].append(0.5), "4 points for 3 budgets"),
         (lambda c: c["tasks"]["aime24"]["curve"]["accuracy"].__setitem__(0, 1.5), "less than or equal to 1"),
         (lambda c: c["tasks"]["aime24"]["curve"].update(budgets=[0, 0, 1]), "not strictly increasing"),
