@@ -305,9 +305,23 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = 
         name = f"{prefix}{key}"
         if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
             lines.extend(differences(mine, theirs, f"{name}."))
+        elif isinstance(mine, list | tuple) and isinstance(theirs, list | tuple) and mine != theirs:
+            lines.append(f"{name}: {_unequal_lists(list(mine), list(theirs))}")
         elif mine != theirs:
             lines.append(f"{name}: {_short(mine)} != {_short(theirs)}")
     return lines
+
+
+def _unequal_lists(mine: list[Any], theirs: list[Any]) -> str:
+    """Where two lists part: cut to a line, long ones would look equal."""
+    whole = f"{_short(mine)} != {_short(theirs)}"
+    if "…" not in whole:
+        return whole
+    counts = f"{len(mine)} entries != {len(theirs)} entries"
+    for place, (one, other) in enumerate(zip(mine, theirs, strict=False), start=1):
+        if one != other:
+            return f"{counts}; entry {place} is {_short(one)} != {_short(other)}"
+    return f"{counts}, of which the first {min(len(mine), len(theirs))} are equal"
 
 
 def _short(value: object, limit: int = 60) -> str:

@@ -149,3 +149,8 @@ def test_the_checksum_is_of_the_points_alone() -> None:
     frontier = load_frontier("Qwen3-4B")
     backwards = dict(reversed(frontier.tasks.items()))
     assert points_sha256(backwards) == frontier.sha256
+
+
+def test_a_frontier_is_called_by_the_name_it_is_asked_for() -> None:
+    assert load_frontier("ladder").name == "ladder"
+    assert load_frontier("ladder").base_model == "demo"

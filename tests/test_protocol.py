@@ -21,3 +21,11 @@ def test_every_difference_is_named() -> None:
 def test_long_values_are_shortened() -> None:
     (line,) = differences({"a": "x" * 500}, {"a": "y"})
     assert len(line) < 100
+
+
+def test_long_lists_that_part_late_are_told_apart() -> None:
+    ids = [f"problem-{i}" for i in range(60)]
+    [line] = differences({"ids": ids}, {"ids": ids[:50]})
+    assert line == "ids: 60 entries != 50 entries, of which the first 50 are equal"
+    [line] = differences({"ids": ids}, {"ids": [*ids[:40], "other", *ids[41:]]})
+    assert line == 'ids: 60 entries != 60 entries; entry 41 is "problem-40" != "other"'

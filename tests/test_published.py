@@ -75,4 +75,4 @@ def test_under_the_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     printed = [row for row in rows if row["side"] == "HGPO (published)" and row["measure"] == "reg"]
     assert {row["baseline"] for row in printed} == {"Base LRM (published)"}
     assert main([*command, "--frontier", "Qwen3-4B", "--allow", "budgets"]) == 2
-    assert "frontier of Qwen3-4B" in capsys.readouterr().err
+    assert "frontier Qwen3-4B" in capsys.readouterr().err

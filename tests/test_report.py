@@ -176,7 +176,7 @@ def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
     page = markdown(make_report()).splitlines()
     assert page[0] == "# model"
     assert page[2].startswith(
-        "REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier of"
+        "REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier"
     )
     # 80 tokens over 1,024 budgets are 7.8 points of accuracy.
     assert "7.8 points below the best known" in page[2]

@@ -173,7 +173,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
     if balanced and comparison.bootstrap.interval == "samples":
         yield "Balanced lengths are means over problems: their differences draw whole problems."
     if comparison.frontier is not None:
-        yield f"REG against the frontier of {comparison.frontier}; its change in % of the baseline's."
+        yield f"REG against the frontier {comparison.frontier}; its change in % of the baseline's."
     if AVERAGE in comparison.tasks:
         yield (
             f"{AVERAGE}: every task weighs the same. {AVERAGE_POOLED}: every sample does (problems x samples "

@@ -82,7 +82,7 @@ def compare(
     reference = _reference(sides, baseline, frontier, problems)
     if published is not None and reference.record is not None and reference.record.name != published:
         raise InputError(
-            f"--published {published}: the runs' REG is against the frontier of {reference.record.name}; "
+            f"--published {published}: the runs' REG is against the frontier {reference.record.name}; "
             f"add --frontier {published}, or name that model with --published"
         )
     outcomes = {side.label: side_outcomes(side, problems) for side in sides}

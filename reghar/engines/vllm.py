@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Any
 from reghar.engines.base import Chunk, EngineDeadError, EngineInfo, ResponseLostError, Sampling
 from reghar.engines.sessions import Sessions
 from reghar.engines.warden import Warden
-from reghar.errors import EngineError
+from reghar.errors import EngineError, InputError
 
 
 class VllmEngine:
@@ -86,6 +87,11 @@ class VllmEngine:
             ) from error
         if current_platform.is_cpu():
             self._use_whole_cpu()
+        unknown = sorted(set(self._arguments) - set(inspect.signature(AsyncEngineArgs).parameters))
+        if unknown:
+            raise InputError(
+                f"vLLM has no engine argument {unknown[0]!r}: leave out --engine-arg {unknown[0]}=..."
+            )
         try:
             self._engine = AsyncLLM.from_engine_args(
                 AsyncEngineArgs(**self._arguments),

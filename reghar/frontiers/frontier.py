@@ -15,7 +15,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from reghar.errors import InputError
 from reghar.paths import data_dir
@@ -134,10 +142,19 @@ class Frontier(_FrontierRecord):
     """Of the points, see `points_sha256`."""
     tasks: dict[str, TaskFrontier] = Field(min_length=1)
 
+    _file: str | None = PrivateAttr(default=None)
+
     @property
     def name(self) -> str:
-        """What reports call it: the base model."""
-        return self.base_model
+        """What reports call it: the name of its file, by which it is asked for, or the base model."""
+        return self._file or self.base_model
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in content; the file's name is no part of it."""
+        return isinstance(other, Frontier) and self.model_dump() == other.model_dump()
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
 
     def task(self, name: str) -> TaskFrontier:
         """The frontier of one task; InputError where there is none."""
@@ -214,7 +231,9 @@ def read_frontier(path: Path) -> Frontier:
         raise InputError(f"cannot read the frontier {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"frontier {path} is not JSON: it is not UTF-8 text") from error
-    return parse_frontier(text, origin=str(path))
+    frontier = parse_frontier(text, origin=str(path))
+    frontier._file = path.stem
+    return frontier
 
 
 def write_frontier(frontier: Frontier, path: Path) -> None:

@@ -27,7 +27,7 @@ def _reg(report: Report, reg: Measure, value: float) -> str:
     budgets = report.average.curve.budgets
     tasks = list(report.tasks)
     where = f"on {tasks[0]}" if len(tasks) == 1 else f"averaged over {len(tasks)} tasks"
-    frontier = "the frontier" if report.frontier is None else f"the frontier of {report.frontier.name}"
+    frontier = "the frontier" if report.frontier is None else f"the frontier {report.frontier.name}"
     points = 100 * abs(value) / (budgets[-1] - budgets[0])
     side = "below" if value >= 0 else "above"
     interval = ""
