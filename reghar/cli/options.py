@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
@@ -30,6 +31,21 @@ def add_unclosed(parser: argparse._ActionsContainer, *, default: str | None) -> 
         help="a finished response that never closed a thinking block which the prompt opened: graded as a "
         "whole, or no answer; default: " + (default or "the run's own"),
     )
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Stored runs, each with a name of its own where tables and pictures should call it so."""
+    parser.add_argument(
+        "runs", nargs="+", metavar="[NAME=]RUN", help="folder of a run; NAME stands for its model's name"
+    )
+
+
+def named_run(argument: str) -> tuple[str | None, Path]:
+    """The name and the folder that `[NAME=]RUN` gives; a path that exists is a path, whatever is in it."""
+    name, equals, rest = argument.partition("=")
+    if not equals or not name or Path(argument).exists():
+        return None, Path(argument)
+    return name, Path(rest)
 
 
 def key_values(entries: list[str], flag: str) -> dict[str, Any]:

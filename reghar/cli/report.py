@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reghar.cli.options import add_runs, named_run
 from reghar.errors import InputError
 from reghar.terminal import printable
 
@@ -24,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Writes report.json, report.md, curves.png and curves.svg from stored scores: one run's "
         "into its own folder, several runs' ranking into --out.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    add_runs(parser)
     parser.add_argument(
         "--frontier",
         metavar="NAME",
@@ -57,8 +58,12 @@ def report(arguments: argparse.Namespace) -> int:
     """Writes, prints, returns 0. Raises InputError for a run that is none, or runs not comparable."""
     from reghar.store import load_run
 
-    runs = [load_run(path) for path in arguments.runs]
-    reports = [_build(run, arguments.frontier, arguments.interval) for run in runs]
+    named = [named_run(argument) for argument in arguments.runs]
+    runs = [load_run(path) for _, path in named]
+    reports = [
+        _build(run, arguments.frontier, arguments.interval).called(name)
+        for run, (name, _) in zip(runs, named, strict=True)
+    ]
     if len(runs) == 1:
         page = _write_one(runs[0], reports[0], arguments)
     else:

@@ -6,8 +6,9 @@ import argparse
 import sys
 import threading
 import webbrowser
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from reghar.cli.options import add_runs, named_run
 
 if TYPE_CHECKING:
     from reghar.report.page.build import PageRun
@@ -21,7 +22,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Serves the page of one run, or of several with equal protocols side by side, on this "
         "machine's loopback address only, until Ctrl-C. `reghar report RUN --html` writes it as a file.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run")
+    add_runs(parser)
     parser.add_argument(
         "--frontier",
         metavar="NAME",
@@ -62,13 +63,10 @@ def _runs(arguments: argparse.Namespace) -> list[PageRun]:
     from reghar.report.ranking import rank
     from reghar.store import load_run
 
-    runs = [load_run(path) for path in arguments.runs]
-    built = [
-        PageRun(
-            run=run,
-            report=build_report(run, frontier=arguments.frontier or run.manifest.frontier),
-        )
-        for run in runs
-    ]
+    built = []
+    for name, path in map(named_run, arguments.runs):
+        run = load_run(path)
+        report = build_report(run, frontier=arguments.frontier or run.manifest.frontier)
+        built.append(PageRun(run=run, report=report.called(name)))
     rank([one.report for one in built])  # refuses runs that must not stand side by side
     return built

@@ -235,6 +235,10 @@ class Report(_ReportRecord):
             return next(iter(self.tasks.values())).measure(name)
         return self.average.measure(name)
 
+    def called(self, name: str | None) -> Report:
+        """The same report with another name in the place of its model's; as it is for None."""
+        return self if name is None else self.model_copy(update={"model": name})
+
     def to_json(self) -> str:
         """The text of `report.json`: keys in schema order, floats with 12 significant digits, no NaN."""
         content = self.model_dump(by_alias=True)

@@ -34,7 +34,16 @@ def summary(report: Report, written: WrittenReport) -> str:
     if len(report.tasks) > 1:
         rows += [None, ("average", *_cells(report.average.measure))]
     shown = table(("task", *SHOWN.values()), rows, width=terminal_width())
-    return f"{printable(verdict(report))}\n\n{shown}\n{_control(report)}{_paths(written)}"
+    return f"{printable(verdict(report))}\n\n{shown}\n{_control(report)}{_notes(report)}{_paths(written)}"
+
+
+def _notes(report: Report) -> str:
+    """What the verdict refers to, one line per note."""
+    notes = [*report.notes]
+    for name, task in report.tasks.items():
+        notes += [f"{name}: {note}" for note in task.notes]
+    lines = "".join(f"note: {printable(note)}\n" for note in notes)
+    return f"{lines}\n" if lines else ""
 
 
 def _control(report: Report) -> str:

@@ -53,7 +53,9 @@ def execute(
                 line = f"loading the {plan.settings.engine} engine; {left:,} of {total:,} traces to do"
                 console.print(line, highlight=False, soft_wrap=True)
                 activities = {task: Activity() for task in plan.tasks}
+                begun = time.monotonic()
                 with _session(folder, plan, activities) as engine:
+                    console.print(f"loaded in {time.monotonic() - begun:.0f} s", highlight=False)
                     _generate(rounds, engine, activities, folder, scorer, console)
                 notes += [f"the engine was started again: {reason}" for reason in engine.failures]
         manifest = folder.manifest or new_manifest(plan)
