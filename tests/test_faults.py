@@ -163,7 +163,7 @@ def test_a_fault_that_never_passes_ends_the_run(
 ) -> None:
     with serving(fault=lambda _: fault) as server:
         assert main([*served(flags, server), "--patience", "3", "--out", str(tmp_path / "run")]) == 3
-    assert len(capsys.readouterr().err.strip().splitlines()) == 3, "the start, how to go on, and the error"
+    assert len(capsys.readouterr().err.strip().splitlines()) == 4, "two of the start, how to go on, the error"
 
 
 @pytest.mark.timeout(60)

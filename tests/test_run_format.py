@@ -30,7 +30,7 @@ from reghar.store.manifest import MANIFEST, read_manifest, write_manifest
 ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).parent / "fixtures" / "run-1"
 REFERENCE = ROOT / "results" / "reference" / "terse"
-REFERENCE_DIGEST = "ab36d641c4fab81c24e3948a093d4fd80e0cd063817f87b5a441b97f6f4ba939"
+REFERENCE_DIGEST = "e5a77c07f98b50c2922d2529fca2f923f95837571dbe46646021a44733847529"
 
 
 @pytest.fixture

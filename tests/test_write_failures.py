@@ -1,4 +1,4 @@
-"""A disk that is full or read-only in the middle: one line, exit code 3, and what was stored is there still."""
+"""A disk that is full or read-only in the middle: one line, exit code 3, and nothing stored is lost."""
 
 import errno
 import os
