@@ -14,7 +14,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
 from reghar.errors import EngineError
@@ -140,16 +140,23 @@ class Schedule:
         """The engine refuses ids beyond the tokenizer's vocabulary, which some models emit."""
         return [i for i in ids if i < self.model.vocabulary_size]
 
-    def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
+    @property
+    def _drawing(self) -> dict[str, Any]:
+        """How traces and probes alike draw their tokens, their temperatures aside."""
         settings = self.sampling
+        return {
+            "top_p": settings.top_p,
+            "top_k": settings.top_k,
+            "min_p": settings.min_p,
+            "presence_penalty": settings.presence_penalty,
+            "frequency_penalty": settings.frequency_penalty,
+            "repetition_penalty": settings.repetition_penalty,
+        }
+
+    def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
         return Sampling(
-            temperature=settings.temperature,
-            top_p=settings.top_p,
-            top_k=settings.top_k,
-            min_p=settings.min_p,
-            presence_penalty=settings.presence_penalty,
-            frequency_penalty=settings.frequency_penalty,
-            repetition_penalty=settings.repetition_penalty,
+            **self._drawing,
+            temperature=self.sampling.temperature,
             max_tokens=1 if barred else most,
             # After the probes: where the KV cache is scarce a trace at the head of the queue would keep
             # them waiting until the blocks that they share with theirs are gone.
@@ -273,15 +280,9 @@ class Schedule:
         return ids, decode(ids), cached, logprobs and logprobs[: len(ids)]
 
     def _probe_sampling(self, seed: int) -> Sampling:
-        settings = self.sampling
         return Sampling(
+            **self._drawing,
             temperature=self.probe_temperature,
-            top_p=settings.top_p,
-            top_k=settings.top_k,
-            min_p=settings.min_p,
-            presence_penalty=settings.presence_penalty,
-            frequency_penalty=settings.frequency_penalty,
-            repetition_penalty=settings.repetition_penalty,
             max_tokens=self.probe.max_answer_tokens,
             logprobs=True,
             seed=seed,
