@@ -24,7 +24,7 @@ from reghar.measures.estimate import Difference, Estimate, percentiles
 from reghar.measures.paired import difference
 from reghar.measures.sequential import next_samples
 from reghar.measures.task import TaskMeasures, task_measures
-from reghar.run.settings import FIRST_SAMPLES
+from reghar.run.samples import FIRST_SAMPLES
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]

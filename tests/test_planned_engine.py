@@ -22,7 +22,8 @@ from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.scripted import scripted_model
 from reghar.prompting.tokenizer import PretrainedTokenizer, load_model
 from reghar.protocol import PromptProtocol, SamplingProtocol, _without_defaults
-from reghar.run.settings import RunSettings, check_settings
+from reghar.run.checks import check_settings
+from reghar.run.settings import RunSettings
 from reghar.store import load_run
 
 # As in gpt-oss's template.

@@ -11,7 +11,8 @@ from test_schedule import TOKENIZER, FixedEngine, do, schedule
 from reghar.cli import main
 from reghar.errors import InputError
 from reghar.generation.stops import StopTexts
-from reghar.run.settings import RunSettings, check_settings
+from reghar.run.checks import check_settings
+from reghar.run.settings import RunSettings
 from reghar.store import load_run
 
 

@@ -69,7 +69,7 @@ def _statements(arguments: argparse.Namespace) -> tuple[list[Statement], list[St
 
     own = {task.name: task for task in list_tasks()}
     wanted = names(arguments.tasks) if arguments.tasks is not None else ()
-    chosen = [load_task(name, arguments.include_path) for name in dict.fromkeys(wanted)]
+    chosen = [load_task(name, arguments.include_paths) for name in dict.fromkeys(wanted)]
     if arguments.tasks is not None and not chosen:
         raise InputError("--tasks is empty: name benchmarks, separated by commas")
     asked = {task.name: statements(task, arguments.data_dir) for task in chosen}

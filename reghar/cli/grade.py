@@ -133,7 +133,7 @@ def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
         return {"kind": arguments.kind or "math"}
     from reghar.tasks import load_task
 
-    rule = load_task(arguments.task, arguments.include_path).answer
+    rule = load_task(arguments.task, arguments.include_paths).answer
     return {"kind": rule.kind, "tolerance": rule.tolerance}
 
 

@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from reghar.cli.options import given_settings
 from reghar.cli.run import add_run_options, run_from
 from reghar.errors import InputError
+from reghar.run.settings import run_options
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -33,8 +35,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def handle(arguments: argparse.Namespace) -> int:
     """Runs where there is no run yet; writes the files and shows lm-eval's table."""
-    if arguments.run is not None and (arguments.model or arguments.tasks):
-        raise InputError("--run is a stored run with a model and tasks of its own: leave out the others")
+    if arguments.run is not None and (given := given_settings(arguments)):
+        flags = ", ".join(run_options()[name].flag for name in given)
+        raise InputError(f"--run is a stored run, whose settings are its own: leave out {flags}")
     _require_lm_eval()
     path = run_from(arguments) if arguments.run is None else Path(arguments.run)
     if path is None:

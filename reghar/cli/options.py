@@ -5,32 +5,49 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from reghar.errors import InputError
+from reghar.run.options import Option
+from reghar.run.settings import run_options
+
+
+def add_option(parser: argparse._ActionsContainer, option: Option, default_text: str | None = None) -> None:
+    """Adds the flag of a setting; where it is not given, the arguments have nothing of that name.
+
+    `default_text` is this command's default where that is not the setting's own.
+    """
+    takes: dict[str, Any] = {"metavar": option.metavar}
+    if option.choices:
+        takes = {"choices": option.choices}
+    elif option.repeated:
+        takes["action"] = "append"
+    elif option.type in (int, float):
+        takes["type"] = option.type
+    elif isinstance(option.metavar, tuple):
+        takes["nargs"] = len(option.metavar)
+    words = option.describe(default_text).replace("%", "%%")  # argparse formats with %
+    parser.add_argument(*option.flags, dest=option.name, default=argparse.SUPPRESS, help=words, **takes)
+
+
+def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings whose flags were given, by name. Raises `InputError` for what is no `key=value`."""
+    given = vars(arguments)
+    return {name: _read(each, given[name]) for name, each in run_options().items() if name in given}
+
+
+def _read(option: Option, words: Any) -> Any:
+    if option.commas:
+        return names(words)
+    if get_origin(option.type) is dict:
+        return key_values(words, option.flag)
+    return tuple(words) if isinstance(words, list) else words
 
 
 def add_include_path(parser: argparse.ArgumentParser) -> None:
-    """`--include-path`, also as lm-eval spells it."""
-    parser.add_argument(
-        "--include-path",
-        "--include_path",
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder with task YAML files of your own; may be repeated",
-    )
-
-
-def add_unclosed(parser: argparse._ActionsContainer, *, default: str | None) -> None:
-    """`--unclosed`; None where the run's own is kept."""
-    parser.add_argument(
-        "--unclosed",
-        choices=("grade", "no_answer"),
-        default=default,
-        help="a finished response that never closed a thinking block which the prompt opened: graded as a "
-        "whole, or no answer; default: " + (default or "the run's own"),
-    )
+    """`--include-path`, for commands that read tasks without running them."""
+    add_option(parser, run_options()["include_paths"])
+    parser.set_defaults(include_paths=[])
 
 
 def add_runs(parser: argparse.ArgumentParser) -> None:

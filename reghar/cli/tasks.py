@@ -35,7 +35,7 @@ def _list(arguments: argparse.Namespace) -> int:
     header = ("task", "answer", "data set", "description")
     rows = [
         (task.name, task.answer.kind, _data_set(task), " ".join(task.description.split()))
-        for task in list_tasks(arguments.include_path)
+        for task in list_tasks(arguments.include_paths)
     ]
     sys.stdout.write(table(header, rows, names=len(header)))
     return 0
@@ -45,7 +45,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from reghar.tasks import load_problems, load_task, problems_digest
     from reghar.terminal import fields, printable
 
-    task = load_task(arguments.name, arguments.include_path)
+    task = load_task(arguments.name, arguments.include_paths)
     settings = _settings(task)
     problems = [] if arguments.data_dir is None else load_problems(task, arguments.data_dir)
     if problems:

@@ -32,13 +32,9 @@ from reghar.protocol import (
     Tokens,
     Unclosed,
 )
-from reghar.run.settings import (
-    DEFAULT_MAX_TOKENS,
-    FIRST_SAMPLES,
-    RunSettings,
-    check_settings,
-    parse_samples,
-)
+from reghar.run.checks import check_settings
+from reghar.run.samples import FIRST_SAMPLES, parse_samples
+from reghar.run.settings import DEFAULT_MAX_TOKENS, RunSettings
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
 
 

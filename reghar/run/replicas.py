@@ -25,6 +25,7 @@ from reghar.run.engine import Activities, LocalEngine, Member
 
 if TYPE_CHECKING:
     from reghar.run.plan import Plan
+from reghar.run.settings import EngineName
 
 PLACEMENT_SECONDS = 900.0
 """Longest wait for a cluster to find room for all replicas; it may have to start nodes first."""
@@ -312,7 +313,7 @@ class _Worker:
 
     def __init__(self, plan: Plan) -> None:
         settings = plan.settings
-        kind = "scripted" if settings.model == SCRIPTED_MODEL else "vllm"
+        kind: EngineName = "scripted" if settings.model == SCRIPTED_MODEL else "vllm"
         if kind == "vllm":
             settings = replace(settings, engine_arguments=inside_ray(settings.engine_arguments))
         plan = replace(plan, settings=replace(settings, engine=kind))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
-from reghar.protocol import Unclosed
 from reghar.run.plan import Plan
 from reghar.run.provenance import new_manifest
 from reghar.run.settings import RunSettings, stored_settings
@@ -23,38 +23,18 @@ MAY_DIFFER = ("budgets:", "probe.", "grader:", "unclosed:")
 """Settings that a new probing may change; all others belong to the stored traces."""
 
 
-def reprobe_settings(
-    source: StoredRun,
-    *,
-    probe: str | None,
-    probe_text: str | None,
-    probe_temperature: float | None,
-    max_answer_tokens: int | None,
-    budgets: str | None,
-    unclosed: Unclosed | None,
-    frontier: str | None,
-    concurrency: int | None,
-    engine_arguments: dict[str, Any],
-) -> RunSettings:
-    """The source's settings with what was asked for; None keeps the source's. Raises `InputError`."""
+def reprobe_settings(source: StoredRun, asked: Mapping[str, Any]) -> RunSettings:
+    """The source's settings with those that were asked for, by name. Raises `InputError`."""
     source.require_complete()
     old = stored_settings(source.manifest)
-    asks_probe = probe is not None or probe_text is not None
-    return replace(
-        old,
-        probe=probe if asks_probe else old.probe,
-        probe_text=probe_text if asks_probe else old.probe_text,
-        probe_temperature=old.probe_temperature if probe_temperature is None else probe_temperature,
-        max_answer_tokens=old.max_answer_tokens
-        if max_answer_tokens is None and not asks_probe
-        else max_answer_tokens,
-        max_tokens=source.protocol.sampling.max_tokens,
-        budgets=old.budgets if budgets is None else budgets,
-        unclosed=unclosed or source.protocol.unclosed,
-        frontier=frontier or old.frontier,
-        concurrency=old.concurrency if concurrency is None else concurrency,
-        engine_arguments={**old.engine_arguments, **engine_arguments},
-    )
+    kept: dict[str, Any] = {
+        "max_tokens": source.protocol.sampling.max_tokens,
+        "unclosed": source.protocol.unclosed,
+    }
+    if "probe" in asked or "probe_text" in asked:
+        kept |= {"probe": None, "probe_text": None, "max_answer_tokens": None}  # they are of one probe
+    arguments = {**old.engine_arguments, **asked.get("engine_arguments", {})}
+    return replace(old, **{**kept, **asked, "engine_arguments": arguments})
 
 
 def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> None:

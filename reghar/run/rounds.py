@@ -13,8 +13,8 @@ from reghar.protocol import Protocol
 from reghar.run.pending import PendingJobs
 from reghar.run.plan import Plan
 from reghar.run.provenance import new_manifest
+from reghar.run.samples import FIRST_SAMPLES
 from reghar.run.scoring import PartScorer
-from reghar.run.settings import FIRST_SAMPLES
 from reghar.store import StoredRun, load_run
 from reghar.store.folder import RunFolder
 

@@ -1,298 +1,345 @@
-"""What a user asks of a run: a field a flag of `reghar run`, stored in `run.json`."""
+"""What a user asks of a run: each field a flag of `reghar run`, declared here alone, stored in `run.json`."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from dataclasses import asdict, dataclass, field
-from datetime import date
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from reghar.errors import InputError
 from reghar.protocol import BudgetCounts, Unclosed
-from reghar.store.manifest import Manifest
+from reghar.run.options import Bounds, Option, option, options_of
+from reghar.run.samples import DEFAULT_SAMPLES
 
+if TYPE_CHECKING:
+    from reghar.store.manifest import Manifest
+
+EngineName = Literal["vllm", "openai", "chat", "ray", "scripted"]
 DEFAULT_MAX_TOKENS = 32_768
-DEFAULT_SAMPLES = 32
-FIRST_SAMPLES = 4
-"""Per problem in the first round with `until_width`: fewer tell too little of their own spread."""
+SEEDS = 2**32
+"""How many there are: what vLLM takes."""
+_TEMPERATURES = Bounds(low=0, high=2)
+"""What vLLM and the OpenAI API take."""
+_PENALTIES = Bounds(low=-2, high=2)
+_MONEY = Bounds(low=0)
+_POSITIVE = Bounds(low=1)
+
+# The groups of the help, in its order.
+_WHAT = "what to run"
+_CURVE = "the curve"
+_CONTROL = "test-time control (docs/control.md)"
+_SAMPLING = "sampling and prompt"
+ENGINE_AND_OUTPUT = "engine and output"
+_SERVERS = "servers (--engine openai, chat)"
+_CHAT = "chat servers (--engine chat, docs/chat.md)"
+_REPLICAS = "replicas (--engine ray)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """All that `reghar run` was told, before anything of it is looked up."""
+    """All that `reghar run` was told, before anything of it is looked up.
 
-    model: str
-    revision: str | None = None
-    tasks: tuple[str, ...]
-    include_paths: tuple[str, ...] = ()
-    data_dir: str | None = None
-    limit: int | None = None
-    """Only the first problems of each task."""
-    samples: str = str(DEFAULT_SAMPLES)
-    """A number, or `task=number,...`; with `until_width` the most."""
-    until_width: float | None = None
-    """Add samples in rounds until the interval of every task's final accuracy is narrower, percentage
-    points; None for all samples at once."""
-    budgets: str = "reg"
+    A field's flag, help, default and bounds are its `option`; what stands below it is what the help leaves
+    out.
+    """
+
+    model: str = option(_WHAT, "folder, hub name, or demo:NAME", default_text="demo:verbose")
+    revision: str | None = option(_WHAT, "revision of a hub model", default=None)
+    tasks: tuple[str, ...] = option(
+        _WHAT, "comma-separated names; see `reghar tasks list`; a demo model needs none", commas=True
+    )
+    include_paths: tuple[str, ...] = option(
+        _WHAT,
+        "folder with task YAML files of your own",
+        flags=("--include-path", "--include_path"),  # the second is lm-eval's
+        metavar="DIR",
+        default=(),
+    )
+    data_dir: str | None = option(
+        _WHAT, "read DIR/<task>.jsonl[.gz] instead of the hub", metavar="DIR", default=None
+    )
+    limit: int | None = option(
+        _WHAT, "only the first N problems of each task", metavar="N", bounds=_POSITIVE, default=None
+    )
+    samples: str = option(
+        _WHAT,
+        "samples per problem: a number, or aime24=32,gsm8k=4",
+        metavar="N",
+        default=str(DEFAULT_SAMPLES),
+    )
+    """With `until_width` the most."""
+    until_width: float | None = option(
+        _WHAT,
+        "4 samples first, then more in rounds, up to --samples, until the 95% interval of every task's final "
+        "accuracy is narrower than W percentage points",
+        metavar="W",
+        bounds=Bounds(low=0, above=True, high=100, below=True, unit="percentage points"),
+        default=None,
+    )
+    seed: int = option(_WHAT, "seed of the run", bounds=Bounds(low=0, high=SEEDS - 1), default=0)
+
+    budgets: str = option(_CURVE, "reg, reg-32k, exp:N, linear:N or a list of tokens", default="reg")
     """See `reghar.budgets.parse_budgets`."""
-    budget_counts: BudgetCounts = "response"
-    max_tokens: int | None = None
-    """Most tokens a trace; None for 32,768, or what the context allows."""
-    temperature: float = 0.6
-    top_p: float = 0.95
-    top_k: int = 0
-    min_p: float = 0.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    repetition_penalty: float = 1.0
-    stop: tuple[str, ...] = ()
-    """Texts that end a response."""
-    seed: int = 0
-    probe: str | None = None
-    probe_text: str | None = None
-    probe_temperature: float | None = None
-    max_answer_tokens: int | None = None
-    system_prompt: str | None = None
-    chat_template_arguments: dict[str, Any] = field(default_factory=dict)
-    date: str | None = None
-    """The day that a chat template may tell, as YYYY-MM-DD; None for a fixed one."""
-    thinking: tuple[str, str] | None = None
-    """Delimiters of the thinking block; None finds them."""
-    reasoning_parser: str | None = None
-    """Name of the server's parser, whose delimiters are taken."""
-    control: str = "force"
-    """Method of test-time control; see `reghar.prompting.control`."""
-    control_settings: tuple[str, ...] = ()
-    """Its settings as the user wrote them; empty for the defaults."""
-    wait_strings: tuple[str, ...] = ()
-    """What `wait` appends in the place of an ignored end of thinking; empty for `Wait` alone."""
-    control_user: str | None = None
-    """Text of `template` after the question, with `{setting}`."""
-    control_system: str | None = None
-    """Text of `effort` or `template` in the system prompt, with `{setting}`."""
-    unclosed: Unclosed = "grade"
+    budget_counts: BudgetCounts = option(
+        _CURVE,
+        "tokens that a budget counts: all of the response, or its thinking alone",
+        default="response",
+    )
+    max_tokens: int | None = option(
+        _CURVE,
+        "longest trace, in tokens",
+        metavar="N",
+        bounds=_POSITIVE,
+        default=None,
+        default_text=f"{DEFAULT_MAX_TOKENS}, or what the context allows",
+    )
+    probe: str | None = option(
+        _CURVE,
+        "reo-rl, final-answer, s1 or summary",
+        metavar="NAME",
+        default=None,
+        default_text="reo-rl",
+    )
+    probe_text: str | None = option(
+        _CURVE, "a probe of your own; {close_thinking} is filled in", metavar="TEXT", default=None
+    )
+    probe_temperature: float | None = option(
+        _CURVE,
+        "temperature of forced answers",
+        metavar="T",
+        bounds=_TEMPERATURES,
+        default=None,
+        default_text="that of the traces",
+    )
+    max_answer_tokens: int | None = option(
+        _CURVE,
+        "longest forced answer, in tokens",
+        metavar="N",
+        default=None,
+        default_text="64; 1024 without a box",
+    )
+    frontier: str = option(_CURVE, "auto, a name, a file, or none", default="auto")
+    unclosed: Unclosed = option(
+        _CURVE,
+        "a finished response that never closed a thinking block which the prompt opened: graded as a whole, "
+        "or no answer",
+        default="grade",
+    )
     """See `reghar.protocol.Unclosed`; without effect where no prompt opens a thinking block."""
-    frontier: str = "auto"
-    interval: Literal["problems", "samples"] = "problems"
-    engine: str = "vllm"
-    engine_arguments: dict[str, Any] = field(default_factory=dict)
-    concurrency: int = 64
-    """Traces in flight at a time; with `ray`, on each replica."""
-    body: dict[str, Any] = field(default_factory=dict)
-    """Fields of every request to a chat server; None removes one of ours."""
-    price_in: float | None = None
-    """Of a million prompt tokens, in any currency; for the engine `chat`."""
-    price_out: float | None = None
-    """Of a million response tokens."""
-    max_cost: float | None = None
-    """Most that the run may cost, all its sessions together; None for no cap."""
-    served_model_name: str | None = None
-    """What the servers call the model, where that is not its own name."""
-    base_url: str | None = None
-    """Of the servers, comma-separated; for the engine `openai`."""
-    api_key_env: str | None = None
-    """Name of the environment variable that holds the servers' key; the key itself is never kept."""
-    request_timeout: float = 600.0
-    """Longest silence of a server in the middle of a request, in seconds."""
-    patience: float = 120.0
-    """Seconds without an answer from any server after which the run ends."""
-    replicas: int = 1
-    """Engines that Ray places."""
-    address: str | None = None
-    """Of a Ray cluster; None starts one on this machine."""
+    interval: Literal["problems", "samples"] = option(
+        _CURVE, "bootstrap over problems, or over samples of these fixed problems", default="problems"
+    )
+
+    control: str = option(
+        _CONTROL,
+        "force (read off the curve), wait, tokens, steps, class, effort, template, or body",
+        metavar="METHOD",
+        default="force",
+    )
+    """See `reghar.prompting.control`."""
+    control_settings: tuple[str, ...] = option(
+        _CONTROL,
+        "of the method: tokens, steps, times to ignore the end of thinking, efforts, or names",
+        flags=("--settings",),
+        metavar="A,B,...",
+        commas=True,
+        default=(),
+    )
+    wait_strings: tuple[str, ...] = option(
+        _CONTROL,
+        "in the place of an ignored end: Wait, none, or any text",
+        flags=("--wait-string",),
+        metavar="TEXT",
+        default=(),
+        default_text="Wait",
+    )
+    control_user: str | None = option(
+        _CONTROL, "template: follows the question; holds {setting}", metavar="TEXT", default=None
+    )
+    control_system: str | None = option(
+        _CONTROL, "effort, template: in the system prompt; holds {setting}", metavar="TEXT", default=None
+    )
+
+    temperature: float = option(
+        _SAMPLING, "temperature of the traces", metavar="T", bounds=_TEMPERATURES, default=0.6
+    )
+    top_p: float = option(
+        _SAMPLING,
+        "sample from the likeliest tokens of this probability together",
+        metavar="P",
+        bounds=Bounds(low=0, above=True, high=1),
+        default=0.95,
+    )
+    top_k: int = option(
+        _SAMPLING,
+        "sample from the K likeliest tokens; 0: from all",
+        metavar="K",
+        bounds=Bounds(low=0),
+        default=0,
+    )
+    min_p: float = option(
+        _SAMPLING,
+        "leave out tokens less likely than P times the likeliest; 0: none",
+        metavar="P",
+        bounds=Bounds(low=0, high=1),
+        default=0.0,
+    )
+    presence_penalty: float = option(
+        _SAMPLING,
+        "against tokens that the response has already; 0 is off",
+        metavar="P",
+        bounds=_PENALTIES,
+        default=0.0,
+    )
+    frequency_penalty: float = option(
+        _SAMPLING,
+        "the same, for each time that it has them; 0 is off",
+        metavar="P",
+        bounds=_PENALTIES,
+        default=0.0,
+    )
+    repetition_penalty: float = option(
+        _SAMPLING,
+        "divides the weight of tokens that prompt or response have; 1 is off",
+        metavar="P",
+        bounds=Bounds(low=0, above=True, high=2),
+        default=1.0,
+    )
+    stop: tuple[str, ...] = option(
+        _SAMPLING, "ends a trace where it begins, for base models", metavar="TEXT", default=()
+    )
+    date: str | None = option(
+        _SAMPLING,
+        "what a chat template that tells the date is told",
+        metavar="YYYY-MM-DD",
+        default=None,
+        default_text="2026-01-01, so that prompts stay the same tomorrow",
+    )
+    system_prompt: str | None = option(
+        _SAMPLING,
+        "system prompt",
+        metavar="TEXT",
+        default=None,
+        default_text="what the chat template does without one",
+    )
+    chat_template_arguments: dict[str, Any] = option(
+        _SAMPLING,
+        "reaches the chat template, such as enable_thinking=false",
+        flags=("--chat-template-arg",),
+        metavar="KEY=VALUE",
+        default={},
+    )
+    thinking: tuple[str, str] | None = option(
+        _SAMPLING,
+        "delimiters of the thinking block",
+        flags=("--thinking-delimiters",),
+        metavar=("OPEN", "CLOSE"),
+        default=None,
+        default_text="found from the tokenizer",
+    )
+    reasoning_parser: str | None = option(
+        _SAMPLING,
+        "thinking delimiters by the name of vLLM's parser: mistral, ...",
+        metavar="NAME",
+        default=None,
+    )
+
+    engine: EngineName = option(
+        ENGINE_AND_OUTPUT,
+        "vllm in this process; openai: servers; chat: servers that show no tokens; ray: many replicas; "
+        "scripted: a stand-in without a model, for trying out",
+        default="vllm",
+    )
+    engine_arguments: dict[str, Any] = option(
+        ENGINE_AND_OUTPUT,
+        "any argument of vLLM's engine, such as tensor_parallel_size=2",
+        flags=("--engine-arg",),
+        metavar="KEY=VALUE",
+        default={},
+    )
+    concurrency: int = option(
+        ENGINE_AND_OUTPUT,
+        "traces in flight at a time; with ray, on each replica",
+        metavar="N",
+        bounds=_POSITIVE,
+        default=64,
+    )
+
+    base_url: str | None = option(
+        _SERVERS,
+        "servers of the OpenAI completions API with this model",
+        metavar="URL[,URL...]",
+        default=None,
+    )
+    served_model_name: str | None = option(
+        _SERVERS, "what the servers call the model, if not by its own name", metavar="NAME", default=None
+    )
+    api_key_env: str | None = option(
+        _SERVERS, "environment variable that holds the servers' key", metavar="NAME", default=None
+    )
+    """The key itself is never kept."""
+    request_timeout: float = option(
+        _SERVERS,
+        "longest silence of a server in the middle of a request",
+        metavar="SECONDS",
+        bounds=Bounds(low=0, above=True, unit="seconds"),
+        default=600.0,
+    )
+    patience: float = option(
+        _SERVERS,
+        "give up when no server has answered for so long, or start an engine that has made no token for so "
+        "long again",
+        metavar="SECONDS",
+        bounds=Bounds(low=0, unit="seconds"),
+        default=120.0,
+    )
+
+    body: dict[str, Any] = option(
+        _CHAT,
+        "a field of every request, such as stream=false; null removes one",
+        metavar="KEY=VALUE",
+        default={},
+    )
+    price_in: float | None = option(
+        _CHAT, "price of a million prompt tokens, in any currency", metavar="X", bounds=_MONEY, default=None
+    )
+    price_out: float | None = option(
+        _CHAT, "price of a million response tokens", metavar="X", bounds=_MONEY, default=None
+    )
+    max_cost: float | None = option(
+        _CHAT, "stop before the run costs more", metavar="X", bounds=_MONEY, default=None
+    )
+    """All its sessions together."""
+
+    replicas: int = option(
+        _REPLICAS, "engines that Ray places, each with its own GPUs", metavar="N", bounds=_POSITIVE, default=1
+    )
+    address: str | None = option(
+        _REPLICAS,
+        "address of a Ray cluster, or auto",
+        metavar="ADDRESS",
+        default=None,
+        default_text="one started on this machine",
+    )
 
 
-MOST_SAMPLES = 1_000_000
-MOST_TEMPERATURE = 2.0
-"""What vLLM and the OpenAI API take."""
-SEEDS = 2**32
-"""How many there are: what vLLM takes."""
+OF_A_PROBING = (
+    "probe",
+    "probe_text",
+    "probe_temperature",
+    "max_answer_tokens",
+    "budgets",
+    "unclosed",
+    "frontier",
+    "engine_arguments",
+    "concurrency",
+)
+"""What may be asked again of stored traces."""
 
 
-def check_settings(settings: RunSettings) -> None:
-    """Raises `InputError` for the first setting that cannot be."""
-    try:
-        json.dumps(asdict(settings), ensure_ascii=False, default=str).encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"a flag holds text that is not UTF-8: {error.object[:80]!a}") from error
-    checks: list[tuple[bool, str]] = [
-        (
-            "hf_token" in settings.engine_arguments,
-            "--engine-arg hf_token would be stored with the run; export HF_TOKEN instead",
-        ),
-        (
-            not 0 <= settings.seed < SEEDS,
-            f"--seed must be a whole number from 0 to {SEEDS - 1}, not {settings.seed}",
-        ),
-        (not settings.tasks, "--tasks is empty; see `reghar tasks list`"),
-        (
-            not 0 <= settings.temperature <= MOST_TEMPERATURE,
-            f"--temperature must be from 0 to {MOST_TEMPERATURE:g}, not {settings.temperature}",
-        ),
-        (not 0 < settings.top_p <= 1, f"--top-p must be in (0, 1], not {settings.top_p}"),
-        (settings.top_k < 0, f"--top-k must be at least 0, not {settings.top_k}"),
-        (not 0 <= settings.min_p <= 1, f"--min-p must be in [0, 1], not {settings.min_p}"),
-        (
-            settings.probe_temperature is not None
-            and not 0 <= settings.probe_temperature <= MOST_TEMPERATURE,
-            f"--probe-temperature must be from 0 to {MOST_TEMPERATURE:g}, not {settings.probe_temperature}",
-        ),
-        *(
-            (
-                not -2 <= value <= 2,
-                f"--{name}-penalty must be from -2 to 2, not {value}",
-            )
-            for name, value in (
-                ("presence", settings.presence_penalty),
-                ("frequency", settings.frequency_penalty),
-            )
-        ),
-        (
-            not 0 < settings.repetition_penalty <= 2,
-            f"--repetition-penalty must be above 0 and at most 2, not {settings.repetition_penalty}",
-        ),
-        ("" in settings.stop, "--stop is empty; give the text that ends a response"),
-        (
-            settings.date is not None and not _is_date(settings.date),
-            f"--date must be a day such as 2026-01-31, not {settings.date!r}",
-        ),
-        (settings.concurrency < 1, f"--concurrency must be at least 1, not {settings.concurrency}"),
-        (settings.replicas < 1, f"--replicas must be at least 1, not {settings.replicas}"),
-        (
-            not 0 < settings.request_timeout < math.inf,
-            f"--request-timeout must be above 0 seconds, not {settings.request_timeout}",
-        ),
-        (
-            not 0 <= settings.patience < math.inf,
-            f"--patience must be at least 0 seconds, not {settings.patience}",
-        ),
-        (
-            settings.limit is not None and settings.limit < 1,
-            f"--limit must be at least 1, not {settings.limit}",
-        ),
-        (
-            settings.max_tokens is not None and settings.max_tokens < 1,
-            f"--max-tokens must be at least 1, not {settings.max_tokens}",
-        ),
-        (
-            settings.until_width is not None and not 0 < settings.until_width < 100,
-            f"--until-width must be above 0 and below 100 percentage points, not {settings.until_width}",
-        ),
-        (
-            len(set(settings.tasks)) < len(settings.tasks),
-            f"--tasks names a task twice: {','.join(settings.tasks)}",
-        ),
-    ]
-    checks += _chat_checks(settings) if settings.engine == "chat" else _other_checks(settings)
-    for wrong, message in checks:
-        if wrong:
-            raise InputError(message)
-
-
-def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
-    """What a server that shows no tokens cannot do."""
-    probes = (settings.probe, settings.probe_text, settings.probe_temperature, settings.max_answer_tokens)
-    prices = (settings.price_in, settings.price_out)
-    return [
-        (settings.base_url is None, "--engine chat needs --base-url, such as https://api.example.com/v1"),
-        (
-            settings.budgets != "reg" or settings.budget_counts != "response",
-            "a chat server's replies cannot be cut, so there are no budgets: leave out --budgets; lengths "
-            "end at --max-tokens",
-        ),
-        (
-            any(p is not None for p in probes),
-            "a chat server's replies cannot be cut, so no answer can be forced: leave out the probe",
-        ),
-        (
-            settings.control not in ("force", "body"),
-            f"--control {settings.control} forces answers, which a chat server cannot: give --control body "
-            "--settings reasoning_effort=low,...",
-        ),
-        (
-            settings.control == "force" and bool(settings.control_settings),
-            "--settings needs --control body with --engine chat, such as reasoning_effort=low",
-        ),
-        (
-            settings.control == "body" and not settings.control_settings,
-            "--control body needs --settings, such as reasoning_effort=low,reasoning_effort=high",
-        ),
-        (
-            bool(settings.top_k or settings.min_p),
-            "the chat API has no top_k and min_p; where the server takes them, give --body top_k=20",
-        ),
-        (
-            bool(settings.stop),
-            "a chat server ends its own replies: give --body 'stop=[\"TEXT\"]', not --stop",
-        ),
-        (
-            bool(settings.chat_template_arguments) or settings.thinking is not None,
-            "a chat server renders its own template: leave out --chat-template-arg and "
-            "--thinking-delimiters, or give fields of the request with --body",
-        ),
-        (
-            any(p is not None and not 0 <= p < math.inf for p in (*prices, settings.max_cost)),
-            "--price-in, --price-out and --max-cost must be numbers of at least 0",
-        ),
-        (
-            any(key.lower() in _SECRET for key in settings.body),
-            "--body would be stored with the key in it: export the key and name it with --api-key-env",
-        ),
-        (
-            settings.max_cost is not None and None in prices,
-            "--max-cost needs --price-in and --price-out, per million tokens",
-        ),
-    ]
-
-
-_SECRET = ("api_key", "apikey", "authorization", "key", "token")
-"""Fields of a body that hold a key."""
-
-
-def _other_checks(settings: RunSettings) -> list[tuple[bool, str]]:
-    """Flags that only a chat server has a use for."""
-    given = (settings.body, settings.price_in, settings.price_out, settings.max_cost)
-    return [
-        (
-            any(value not in (None, {}) for value in given),
-            "--body, --price-in, --price-out and --max-cost belong to --engine chat",
-        ),
-        (
-            settings.base_url is not None and settings.engine != "openai",
-            f"--base-url is of no use to --engine {settings.engine}: give --engine openai or chat",
-        ),
-    ]
-
-
-def _is_date(text: str) -> bool:
-    try:
-        return date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        return False
-
-
-def parse_samples(text: str, tasks: tuple[str, ...]) -> dict[str, int]:
-    """Samples by task from `32` or `aime24=32,math500=4`; a task not named there gets the default, 32."""
-    if "=" not in text:
-        return dict.fromkeys(tasks, _positive(text, "--samples"))
-    samples = dict.fromkeys(tasks, DEFAULT_SAMPLES)
-    for entry in text.split(","):
-        name, _, number = entry.partition("=")
-        name = name.strip().removeprefix("reghar_")
-        if name not in samples:
-            raise InputError(f"--samples names task {name!r}, which is not run; run are {', '.join(tasks)}")
-        samples[name] = _positive(number, f"--samples {name}")
-    return samples
-
-
-def _positive(text: str, flag: str) -> int:
-    if not re.fullmatch(r"\s*\d+\s*", text) or int(text) < 1:
-        raise InputError(f"{flag} must be a whole number of at least 1, not {text.strip()!r}")
-    if int(text) > MOST_SAMPLES:
-        raise InputError(f"{flag} must be at most {MOST_SAMPLES}, not {text.strip()}")
-    return int(text)
+def run_options() -> Mapping[str, Option]:
+    """The options of `reghar run` by the name of their field, in the order of its help."""
+    return options_of(RunSettings)
 
 
 def stored_settings(manifest: Manifest) -> RunSettings:
@@ -304,9 +351,9 @@ def stored_settings(manifest: Manifest) -> RunSettings:
     if stored.get("until_width") is not None:
         tasks = manifest.protocol.tasks.items()
         stored |= {"until_width": None, "samples": ",".join(f"{name}={t.samples}" for name, t in tasks)}
-    for name in ("tasks", "include_paths", "control_settings", "wait_strings", "stop"):
-        stored[name] = tuple(stored.get(name, ()))
-    stored["thinking"] = tuple(stored["thinking"]) if stored.get("thinking") else None
+    for name, each in run_options().items():
+        if get_origin(each.type) is tuple and stored.get(name) is not None:
+            stored[name] = tuple(stored[name])  # JSON has lists
     try:
         return RunSettings(**stored)
     except TypeError as error:
