@@ -68,7 +68,7 @@ def _problem_draws(means: Array) -> Iterator[Estimate]:
             value=float(mean),
             replicates=replicates,
             expansion=bootstrap.problem_expansion(problems),
-            problems=problems,
+            units=problems,
             drawn="problems",
             share=True,
         )
@@ -84,7 +84,7 @@ def _sample_draws(right: NDArray[np.int64], samples: int) -> Iterator[Estimate]:
             value=float(column.mean() / samples),
             replicates=drawn.sum(axis=1) / (problems * samples),
             expansion=bootstrap.sample_expansion(problems, samples),
-            problems=problems,
+            units=problems,
             drawn="samples",
             share=True,
         )

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from reghar.measures import bootstrap
+from reghar.measures.clusters import Clusters
 from reghar.measures.estimate import (
     FEW,
     Difference,
@@ -47,7 +48,7 @@ def interval(draws: Array, expansion: bootstrap.Expansion) -> tuple[Array, Array
 def difference_of(value: float, draws: Array, problems: int) -> Difference:
     expansion = bootstrap.problem_expansion(problems)
     return Difference.of(
-        Estimate(value=value, replicates=draws, expansion=expansion, problems=problems, drawn="problems")
+        Estimate(value=value, replicates=draws, expansion=expansion, units=problems, drawn="problems")
     )
 
 
@@ -147,10 +148,10 @@ def test_p_value_and_interval_never_disagree(problems: int) -> None:
             value=float(values.mean()),
             replicates=draws,
             expansion=bootstrap.problem_expansion(problems),
-            problems=problems,
+            units=problems,
             drawn="problems",
             difference=True,
-            flips=sign_flips(values) if problems < FEW else None,
+            flips=sign_flips(values, Clusters.alone(problems)) if problems < FEW else None,
         )
         found = Difference.of(few)
         assert (found.low > 0 or found.high < 0) == (found.p_value < 0.05)
@@ -164,9 +165,9 @@ def test_sign_flips_by_hand() -> None:
         value=0.2,
         replicates=draws,
         expansion=bootstrap.problem_expansion(2),
-        problems=2,
+        units=2,
         drawn="problems",
-        flips=sign_flips(values),
+        flips=sign_flips(values, Clusters.alone(2)),
     )
     found = Difference.of(estimate)
     assert found.p_value == pytest.approx(0.5)
@@ -177,7 +178,12 @@ def test_sign_flips_by_hand() -> None:
     assert estimate.p_at_most(0.05) == pytest.approx(0.25)  # above a null of 0.05 both stay on one side
     assert estimate.p_at_most(0.2) >= 0.5
     # All equal: no spread at all, and still no certainty.
-    alike = replace(estimate, replicates=np.full(10_000, 0.2), flips=sign_flips(np.full(5, 0.2)), problems=5)
+    alike = replace(
+        estimate,
+        replicates=np.full(10_000, 0.2),
+        flips=sign_flips(np.full(5, 0.2), Clusters.alone(5)),
+        units=5,
+    )
     assert Difference.of(alike).p_value == pytest.approx(2 / 2**5)
     assert Difference.of(alike).low <= 0
 
@@ -188,7 +194,7 @@ def test_everyone_right_is_no_certainty() -> None:
         value=1.0,
         replicates=np.ones(10_000),
         expansion=bootstrap.problem_expansion(40),
-        problems=40,
+        units=40,
         drawn="problems",
         share=True,
     )

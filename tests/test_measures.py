@@ -257,4 +257,4 @@ def test_the_papers_grid_has_7_settings_of_force() -> None:
 @pytest.mark.parametrize(("problems", "noted"), [(9, True), (10, False)])
 def test_few_problems_are_noted(problems: int, noted: bool) -> None:
     measures = task_measures(random_outcomes(problems, 4, (0, 64, 128)), None, replicates=50)
-    assert any("so few says little" in note for note in measures.notes) is noted
+    assert any("intervals over them say little" in note for note in measures.notes) is noted

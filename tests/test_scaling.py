@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.outcome_arrays import outcomes_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -188,7 +189,7 @@ def test_a_vote_of_some_is_near_the_mean_over_all_subsets() -> None:
 def test_an_accuracy_over_fewer_than_two_problems_has_no_interval() -> None:
     length = np.array([[50, 50], [500, 500], [900, 900]])
     result = rejection(length, np.ones((3, 2)), [0, 100, 600, 1000])
-    rows = _rejection_rows(result, 0, "t")
+    rows = _rejection_rows(result, 0, outcomes_of(np.ones((3, 2, 1)), [64], lengths=length))
     assert [row["accuracy"] for row in rows] == [None, 1.0, 1.0, 1.0]
     assert [(row["low"], row["high"]) for row in rows] == [
         (None, None),

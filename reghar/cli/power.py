@@ -41,7 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def handle(arguments: argparse.Namespace) -> int:
     """Prints the split, a table of designs, and the cheapest one; returns 0."""
-    from reghar.compare.sides import load_sides, require_comparable
+    from reghar.compare.sides import load_sides, require_comparable, shared_clusters
+    from reghar.measures.clusters import Clusters
     from reghar.measures.planning import LINEAR, components, contributions
 
     if arguments.detect is not None and not (math.isfinite(arguments.detect) and arguments.detect > 0):
@@ -52,8 +53,9 @@ def handle(arguments: argparse.Namespace) -> int:
         sides = load_sides([f"run={arguments.run}", f"baseline={arguments.baseline}"])
     require_comparable(sides, sides[0])
     task = _task(sides[0].runs[0].tasks, arguments.task)
-    values = [contributions(side.outcomes(task), arguments.measure) for side in sides]
-    found = components(*values)
+    outcomes = shared_clusters([side.outcomes(task) for side in sides])
+    values = [contributions(one, arguments.measure) for one in outcomes]
+    found = components(*values, clusters=Clusters.of(outcomes[0]))
     percent = 100.0 if LINEAR[arguments.measure] == "fraction" else 1.0
     _print(found, len(values[0]), percent, task, arguments)
     return 0
@@ -78,7 +80,8 @@ def _print(
     write = sys.stdout.write
     write(
         f"{task}, {arguments.measure}, {what}: standard deviation {percent * math.sqrt(found.between):,.1f} "
-        f"{unit} between problems, {percent * math.sqrt(found.within):,.1f} {unit} between samples\n\n"
+        f"{unit} between problems, {percent * math.sqrt(found.within):,.1f} {unit} between samples\n"
+        f"{_clusters(found)}\n"
     )
     write(f"{'problems':>9}{'samples':>9}{'error':>10}{'detectable':>12}{'of samples':>12}\n")
     for design in designs(found, problems):
@@ -95,6 +98,16 @@ def _print(
             f"samples each, {best.problems * best.samples:,} traces per run "
             f"(detects {percent * best.detectable:,.2f}).\n"
         )
+
+
+def _clusters(found: Components) -> str:
+    """What the spread between problems holds beside theirs, where they are drawn together."""
+    if found.per_cluster == 1:
+        return ""
+    return (
+        f"problems are drawn together in clusters of {found.per_cluster:,.1f} on average: what a cluster "
+        "shares is in the spread between problems, and designs keep that size\n"
+    )
 
 
 def _row(design: Design, found: Components, percent: float) -> str:

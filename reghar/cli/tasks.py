@@ -82,6 +82,7 @@ def _settings(task: Task) -> list[tuple[str, str]]:
         ("tolerance", answer.tolerance and f"{answer.tolerance:g} relative: {answer.tolerance_reason}"),
         ("without a box", answer.fallback),
         ("seed of choices", task.shuffle_seed),
+        ("clusters", task.cluster),
         ("prompt", repr(task.prompt) if isinstance(task.prompt, str) else f"!function {task.prompt.name}"),
     ]
     known = ((name, value) for name, value in settings if value is not None and value != "")

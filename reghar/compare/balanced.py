@@ -7,6 +7,7 @@ brevity differs.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from reghar.compare.cell import Cell
 from reghar.compare.measured import Bootstrap
 from reghar.errors import InputError
-from reghar.measures import bootstrap
 from reghar.measures.catalogue import settled
-from reghar.measures.estimate import FEW, Difference, Estimate, sign_flips
+from reghar.measures.clusters import Clusters
+from reghar.measures.draws import drawn_values
+from reghar.measures.estimate import FEW, Difference, sign_flips
 from reghar.measures.reg import change
 from reghar.store.outcomes import TaskOutcomes
 
@@ -58,6 +60,7 @@ def balanced_cells(
     cells: list[Cell] = []
     notes = []
     lengths: dict[str, dict[str, NDArray[np.float64]]] = {side: {} for side in outcomes}
+    clusters: dict[str, Clusters] = {}
     for of_task in zip(*outcomes.values(), strict=True):
         task, kept = of_task[0].task, solved(of_task, threshold)
         notes.append(
@@ -65,13 +68,14 @@ def balanced_cells(
             f"{100 * threshold:g}% accuracy"
         )
         if kept.any():
+            clusters[task] = Clusters.of(of_task[0]).kept(kept)
             for side, one in zip(outcomes, of_task, strict=True):
                 lengths[side][task] = correct_lengths(one)[kept]
     tasks = list(lengths[baseline])
     if not tasks:
         return [], [*notes, "no balanced lengths: no problem is solved by every side"]
     for task in tasks:
-        cells += [_cell(task, side, [task], lengths, baseline, draw) for side in lengths]
+        cells += [_cell(task, side, [task], lengths, baseline, draw, clusters) for side in lengths]
     if len(tasks) > 1:
         means = {side: np.mean([one.mean() for one in by_task.values()]) for side, by_task in lengths.items()}
         plain = ", ".join(f"{side} {mean:,.1f}" for side, mean in means.items())
@@ -79,7 +83,7 @@ def balanced_cells(
             "the average of balanced lengths pools the problems of all tasks; the means of the tasks' "
             f"means are {plain}"
         )
-        cells += [_cell(average, side, tasks, lengths, baseline, draw) for side in lengths]
+        cells += [_cell(average, side, tasks, lengths, baseline, draw, clusters) for side in lengths]
     return cells, notes
 
 
@@ -90,6 +94,7 @@ def _cell(
     lengths: Mapping[str, Mapping[str, NDArray[np.float64]]],
     baseline: str,
     draw: Bootstrap,
+    clusters: Mapping[str, Clusters],
 ) -> Cell:
     pooled, against = (np.concatenate([lengths[one][task] for task in tasks]) for one in (side, baseline))
     value, base = float(pooled.mean()), float(against.mean())
@@ -101,25 +106,22 @@ def _cell(
         higher_is_better=False,
         value=settled(value),
         change=change(value, base).relative if side != baseline else None,
-        difference=_difference(pooled - against, name, draw) if side != baseline else None,
+        difference=None
+        if side == baseline
+        else _difference(pooled - against, name, draw, Clusters.side_by_side([clusters[t] for t in tasks])),
     )
 
 
-def _difference(differences: NDArray[np.float64], name: str, draw: Bootstrap) -> Difference | None:
+def _difference(
+    differences: NDArray[np.float64], name: str, draw: Bootstrap, clusters: Clusters
+) -> Difference | None:
     """Problems of all tasks are drawn from one pool."""
-    count = differences.size
-    if count < 2:
+    if clusters.count < 2:
         return None
-    replicates = bootstrap.bootstrap_problems(
-        differences[:, None], seed=draw.seed, task=name, replicates=draw.replicates
-    ).ravel()
-    estimate = Estimate(
-        value=float(differences.mean()),
-        replicates=replicates,
-        expansion=bootstrap.problem_expansion(count),
-        problems=count,
-        drawn="problems",
-        difference=True,
-        flips=sign_flips(differences) if count < FEW else None,
+    draws = drawn_values(
+        differences[:, None], seed=draw.seed, task=name, replicates=draw.replicates, clusters=clusters
     )
+    estimate = draws.estimate(float(differences.mean()), draws.means[:, 0], difference=True)
+    if clusters.count < FEW:
+        estimate = replace(estimate, flips=sign_flips(differences, clusters))
     return Difference.of(estimate)

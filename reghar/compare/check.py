@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reghar.compare.evidence import Given, Reported, Sampled, Source
 from reghar.compare.gates import Gate
-from reghar.compare.measured import Bootstrap, shared_reference
+from reghar.compare.measured import Bootstrap, outcomes_of_sides, shared_reference
 from reghar.compare.sides import require_equal_protocols, shared_problems
 from reghar.compare.verdicts import Undecided, Verdict, exit_code, verdicts
 from reghar.errors import InputError
@@ -66,7 +66,8 @@ def check(
         reference = shared_reference(sides, sides[0], frontier)
         _require_whole(problems, [one.protocol for one in given])
         notes += reference.notes
-    sources = [one.source(problems, reference, bootstrap) for one in given]
+    outcomes = iter(outcomes_of_sides(sides, problems))
+    sources = [one.source(() if one.side is None else next(outcomes), reference, bootstrap) for one in given]
     ours, theirs = sources[-1], sources[0] if baseline is not None else None
     same = theirs is not None and ours.label == theirs.label
     names = [candidate.name if same else ours.label]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from reghar.compare.gates import Gate
-from reghar.compare.measured import Bootstrap, MeasuredSide, measure_side, side_outcomes
+from reghar.compare.measured import Bootstrap, MeasuredSide, measure_side
 from reghar.compare.sides import Side, load_sides, require_complete, up_to_budget
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, frontier_identity
@@ -68,6 +68,7 @@ class Sampled:
             interval=self.bootstrap.interval,
             seed=self.bootstrap.seed,
             replicates=self.bootstrap.replicates,
+            clusters=task.clusters,
         )
         estimates = {name: one for name, one in task.estimates.items() if name != "control"}
         # A method's settings are other traces than the plain ones: no problem alone has a Control.
@@ -208,15 +209,14 @@ class Given:
         return self.report
 
     def source(
-        self, problems: Mapping[str, tuple[str, ...]], reference: FrontierChoice, bootstrap: Bootstrap
+        self, outcomes: Sequence[TaskOutcomes], reference: FrontierChoice, bootstrap: Bootstrap
     ) -> Source:
-        """The figures; from samples on these problems, where there are samples."""
+        """The figures; from these samples, where there are some."""
         if self.side is None:
             return Reported(label=model_name(self._report.model), report=self._report)
-        outcomes = tuple(side_outcomes(self.side, problems))
         return Sampled(
             label=self.side.label,
-            outcomes=outcomes,
+            outcomes=tuple(outcomes),
             reference=reference,
             bootstrap=bootstrap,
             runs=self.side.runs,

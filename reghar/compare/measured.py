@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reghar.compare.sides import Side, only_problems
+from reghar.compare.sides import Side, only_problems, shared_clusters
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind, Measure
-from reghar.measures.estimate import Difference
+from reghar.measures.estimate import FEW, Difference
 from reghar.measures.paired import difference
 from reghar.measures.task import TaskMeasures, average_measures, task_measures
 from reghar.store.outcomes import TaskOutcomes
@@ -57,6 +58,13 @@ class MeasuredSide:
             return sum(curve.problems for curve in curves)
         return min(curve.samples for curve in curves)
 
+    def fewest_units(self, task: str | None, drawn: IntervalKind) -> int:
+        """The least of `units` with which a difference can be established at all."""
+        if drawn == "samples":
+            return 2
+        clusters = sum(one.clusters.count for one in self.of(task))
+        return math.ceil(FEW * self.units(task, drawn) / clusters)
+
 
 def measure_side(
     label: str, outcomes: Sequence[TaskOutcomes], reference: FrontierChoice, bootstrap: Bootstrap
@@ -77,9 +85,15 @@ def measure_side(
     )
 
 
-def side_outcomes(side: Side, problems: Mapping[str, tuple[str, ...]]) -> list[TaskOutcomes]:
-    """A side's outcomes on these problems, task by task."""
-    return [only_problems(side.outcomes(task), ids) for task, ids in problems.items()]
+def outcomes_of_sides(
+    sides: Sequence[Side], problems: Mapping[str, tuple[str, ...]]
+) -> list[list[TaskOutcomes]]:
+    """Every side's outcomes on these problems, task by task, in clusters that all sides share."""
+    by_task = [
+        shared_clusters([only_problems(side.outcomes(task), ids) for side in sides])
+        for task, ids in problems.items()
+    ]
+    return [[of_task[place] for of_task in by_task] for place in range(len(sides))]
 
 
 def shared_reference(sides: Sequence[Side], baseline: Side, spec: str | None) -> FrontierChoice:

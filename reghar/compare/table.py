@@ -12,10 +12,10 @@ from reghar.compare.measured import (
     Bootstrap,
     MeasuredSide,
     measure_side,
+    outcomes_of_sides,
     paired,
     same_grid,
     shared_reference,
-    side_outcomes,
 )
 from reghar.compare.published import NOTE, PublishedRow, published_rows
 from reghar.compare.sides import Side, require_comparable, shared_problems
@@ -85,7 +85,8 @@ def compare(
             f"--published {published}: the runs' REG is against the frontier {reference.record.name}; "
             f"add --frontier {published}, or name that model with --published"
         )
-    outcomes = {side.label: side_outcomes(side, problems) for side in sides}
+    found = outcomes_of_sides(sides, problems)
+    outcomes = {side.label: one for side, one in zip(sides, found, strict=True)}
     measured = {label: measure_side(label, one, reference, bootstrap) for label, one in outcomes.items()}
     against = measured[baseline.label]
     groups = (*problems, AVERAGE) if len(problems) > 1 else tuple(problems)

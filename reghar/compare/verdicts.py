@@ -22,7 +22,7 @@ from reghar.compare.measured import paired
 from reghar.compare.unpaired import independent_difference
 from reghar.errors import InputError
 from reghar.measures.catalogue import IntervalKind, Measure
-from reghar.measures.estimate import FEW, Difference, detectable_difference, holm, shifted
+from reghar.measures.estimate import Difference, detectable_difference, holm, shifted
 from reghar.measures.task import estimate_of
 
 LEVEL = 0.05
@@ -56,6 +56,8 @@ class Evidence:
     """What was drawn; None where only reports are known that do not say."""
     units: int | None
     """Problems in all, or samples per problem, that were drawn from; None where that is not known."""
+    fewest: int = 0
+    """The least of them with which anything is established; 0 where `units` is not known."""
 
     @property
     def worsening(self) -> float:
@@ -145,8 +147,7 @@ class Verdict:
         if any(distance * 1000 <= error for _, distance in distances):
             return None
         growth = max((quantile * error / distance) ** 2 for quantile, distance in distances)
-        fewest = FEW if found.drawn == "problems" else 2
-        return max(fewest, found.units + 1, math.ceil(found.units * growth))
+        return max(found.fewest, found.units + 1, math.ceil(found.units * growth))
 
 
 def verdicts(gates: Sequence[Gate], candidate: Source, baseline: Source | None) -> list[Verdict]:
@@ -187,13 +188,14 @@ def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
     elif ours is None or theirs is None:
         raise InputError(f"there is no {gate.name} in {candidate.label if ours is None else baseline.label}")
     drawn: IntervalKind | None = None
-    units = None
+    units, fewest = None, 0
     if isinstance(candidate, Sampled) and isinstance(baseline, Sampled):
         test: Test = "paired"
         sides = candidate.measured(gate.budget), baseline.measured(gate.budget)
         difference = paired(gate.reported, *sides, gate.task)
         drawn = candidate.bootstrap.interval
         units = min(side.units(gate.task, drawn) for side in sides)
+        fewest = max(side.fewest_units(gate.task, drawn) for side in sides)
     else:
         test = "unpaired"
         difference = _unpaired(gate, candidate, baseline)
@@ -213,6 +215,7 @@ def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
         difference=difference,
         drawn=drawn,
         units=units,
+        fewest=fewest,
     )
 
 
@@ -227,13 +230,15 @@ def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
         raise InputError(
             f"there is no REG {gate.place} for {candidate.label}: name a frontier with --frontier"
         )
-    units = None
+    units, fewest = None, 0
     difference: Difference | None
     if isinstance(candidate, Sampled):
         side = candidate.measured()
         estimate = estimate_of(gate.reported, side.of(gate.task))
         difference = None if estimate is None else Difference.of(shifted(estimate, -limit))
-        units = None if figure.drawn is None else side.units(gate.task, figure.drawn)
+        if figure.drawn is not None:
+            units = side.units(gate.task, figure.drawn)
+            fewest = side.fewest_units(gate.task, figure.drawn)
     else:
         fixed = Measure(
             name=figure.name, value=limit, unit=figure.unit, higher_is_better=False, low=limit, high=limit
@@ -254,6 +259,7 @@ def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
         difference=difference,
         drawn=figure.drawn,
         units=units,
+        fewest=fewest,
     )
 
 

@@ -12,6 +12,7 @@ from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures.catalogue import MEASURES, IntervalKind, settled
+from reghar.measures.clusters import Clusters
 from reghar.measures.task import TaskMeasures, task_measures
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
@@ -74,7 +75,7 @@ def _task_figures(
     measures = task_measures(outcomes, frontier, interval=interval)
     names = [f"acc@{budget}" for budget in measures.curve.budgets]
     accuracy = np.clip(measures.curve.accuracy, 0.0, 1.0)
-    errors = _accuracy_errors(outcomes.correct, interval)
+    errors = _accuracy_errors(outcomes, interval)
     total = {
         name: Figure(value=settled(float(value)), standard_error=error, higher_is_better=True)
         for name, value, error in zip(names, accuracy, errors, strict=True)
@@ -117,11 +118,12 @@ def _standard_error(measures: TaskMeasures, name: str) -> float | None:
     return estimate.standard_error
 
 
-def _accuracy_errors(correct: Array, interval: IntervalKind) -> list[float | None]:
-    """Of every budget's accuracy, from shape (P, n, B): the bootstrap's own limit, in closed form."""
+def _accuracy_errors(outcomes: TaskOutcomes, interval: IntervalKind) -> list[float | None]:
+    """Of every budget's accuracy: the bootstrap's own limit, in closed form."""
+    correct, clusters = outcomes.correct, Clusters.of(outcomes)
     problems, samples, budgets = correct.shape
-    if interval == "problems" and problems > 1:
-        errors = correct.mean(axis=1).std(axis=0, ddof=1) / np.sqrt(problems)
+    if interval == "problems" and clusters.count > 1:
+        errors = np.sqrt(clusters.variance(correct.mean(axis=1)))
     elif interval == "samples" and samples > 1:
         errors = np.sqrt(correct.var(axis=1, ddof=1).mean(axis=0) / (problems * samples))
     else:

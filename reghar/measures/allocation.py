@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from reghar.errors import InputError
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import stored_traces
 from reghar.measures.draws import Draws, drawn_means
 from reghar.measures.efficiency import settled_budget
@@ -75,7 +76,15 @@ def allocation_of(
             "every budget; finish the run with --resume"
         )
     statistics = _statistics(outcomes)
-    draws, notes = drawn_means(statistics, stored, kind, task=outcomes.task, seed=seed, replicates=replicates)
+    draws, notes = drawn_means(
+        statistics,
+        stored,
+        kind,
+        task=outcomes.task,
+        seed=seed,
+        replicates=replicates,
+        clusters=Clusters.of(outcomes),
+    )
     means = statistics.sum(axis=(0, 1)) / stored.size
     count = len(outcomes.budgets)
 

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
+from reghar.measures.clusters import Clusters
+
 Array = NDArray[np.float64]
 
 REPLICATES = 10_000
@@ -47,7 +49,7 @@ class Expansion:
 
 
 def problem_expansion(problems: int) -> Expansion:
-    """The correction for a bootstrap over `problems` whole problems (at least 2)."""
+    """The correction for a bootstrap over `problems` whole problems, or clusters of them (at least 2)."""
     return Expansion(factor=math.sqrt(problems / (problems - 1)), df=problems - 1)
 
 
@@ -98,22 +100,30 @@ def _chunks(replicates: int, cells: int) -> Iterator[slice]:
 
 
 def bootstrap_problems(
-    values: Array, *, seed: int, task: str, replicates: int = REPLICATES, sizes: Array | None = None
+    values: Array,
+    *,
+    seed: int,
+    task: str,
+    replicates: int = REPLICATES,
+    sizes: Array | None = None,
+    clusters: Clusters | None = None,
 ) -> Array:
     """Means over problems drawn with replacement, each with all its samples and budgets.
 
     `values` has shape (P, K): K statistics per problem, a mean over its samples, or the sum over
     `sizes` (P,) of them. Sums of whole numbers give the same bits in any order, on any machine.
-    Problems that belong together (a cluster) may be given as one row with their common size. Returns
-    shape (R, K). The draw depends on (seed, task, P) alone.
+    Problems of one of the C `clusters` are drawn together; without them each stands alone, and C is P.
+    Returns shape (R, K). The draw depends on (seed, task, C) alone.
     """
-    problems, statistics = values.shape
     if sizes is None:
-        sizes = np.ones(problems)
-    generator = _generator(seed, task, problems)
+        sizes = np.ones(len(values))
+    if clusters is not None:
+        values, sizes = clusters.sums(values), clusters.sums(sizes)
+    units, statistics = values.shape
+    generator = _generator(seed, task, units)
     result = np.empty((replicates, statistics))
-    for rows in _chunks(replicates, problems):
-        drawn = _draw_counts(generator, rows.stop - rows.start, problems)
+    for rows in _chunks(replicates, units):
+        drawn = _draw_counts(generator, rows.stop - rows.start, units)
         result[rows] = (drawn @ values) / (drawn @ sizes)[:, None]
     return result
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier, FrontierProtocol, Source, TaskFrontier, points_sha256
-from reghar.measures import bootstrap
 from reghar.measures.catalogue import settled
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import curve_of, problem_means, stored_traces
-from reghar.measures.draws import Draws
+from reghar.measures.draws import drawn_values
 from reghar.protocol import Protocol
 from reghar.store.outcomes import TaskOutcomes
 
@@ -78,18 +78,12 @@ def _task_frontier(names: Sequence[str], runs: Sequence[TaskOutcomes], seed: int
     accuracy = np.stack([curve.accuracy for curve in curves])
     best = accuracy.argmax(axis=0)
     columns = np.arange(best.size)
-    problems = curves[0].problems
+    problems, clusters = curves[0].problems, Clusters.of(runs[0])
     winners = means[best, :, columns].T
     low = high = None
-    if problems > 1:
+    if clusters.count > 1:
         # The winner's own interval; the maximum's would carry the bias of the maximum.
-        draws = Draws(
-            means=bootstrap.bootstrap_problems(winners, seed=seed, task=runs[0].task),
-            frontier=None,
-            expansion=bootstrap.problem_expansion(problems),
-            problems=problems,
-            drawn="problems",
-        )
+        draws = drawn_values(winners, seed=seed, task=runs[0].task, clusters=clusters)
         low, high = draws.bands(accuracy[best, columns], slice(None))
     return TaskFrontier(
         budgets=tuple(runs[0].budgets.tolist()),
@@ -99,26 +93,32 @@ def _task_frontier(names: Sequence[str], runs: Sequence[TaskOutcomes], seed: int
         winner=tuple(names[run] for run in best),
         low=None if low is None else _fractions(low),
         high=None if high is None else _fractions(high),
-        cross_fitted=_fractions(cross_fitted(means, seed=seed)) if problems > 1 else None,
+        cross_fitted=_fractions(cross_fitted(means, clusters, seed=seed)) if clusters.count > 1 else None,
         problem_ids=runs[0].problems,
         problem_accuracy=tuple(_fractions(row) for row in winners),
     )
 
 
-def cross_fitted(means: Array, *, seed: int = 0, splits: int = _SPLITS) -> Array:
+def cross_fitted(
+    means: Array, clusters: Clusters | None = None, *, seed: int = 0, splits: int = _SPLITS
+) -> Array:
     """The maximum over runs without its bias: shape (runs, P, B) of means per problem to (B,).
 
-    On each of `splits` random halvings of the problems the best run of one half is read on the other,
-    and the other way round. Never above the plain maximum. Needs at least 2 problems.
+    On each of `splits` random halvings of the problems (of their clusters, so that no half knows of the
+    other) the best run of one half is read on the other, and the other way round. Never above the plain
+    maximum. Needs at least 2 problems, or clusters.
     """
     _, problems, budgets = means.shape
+    clusters = clusters or Clusters.alone(problems)
+    sums = np.stack([clusters.sums(run) for run in means])
     generator = np.random.default_rng(seed)
     columns = np.arange(budgets)
     total = np.zeros(budgets)
     for _ in range(splits):
-        order = generator.permutation(problems)
-        one = means[:, order[: problems // 2]].sum(axis=1)
-        other = means[:, order[problems // 2 :]].sum(axis=1)
+        order = generator.permutation(clusters.count)
+        half = clusters.count // 2
+        one = sums[:, order[:half]].sum(axis=1)
+        other = sums[:, order[half:]].sum(axis=1)
         total += other[one.argmax(axis=0), columns] + one[other.argmax(axis=0), columns]
     mean: Array = total / (splits * problems)
     return mean

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from reghar.measures import s1
 from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import mean_over_problems, stored_traces
 from reghar.measures.draws import drawn_means
 from reghar.measures.estimate import Estimate
@@ -57,6 +58,8 @@ class Method:
     settings: list[Evaluation]
     reference: Evaluation | None
     """The plain evaluation where it is no member of A."""
+    clusters: Clusters
+    """Of the task's problems."""
 
     @property
     def stored(self) -> NDArray[np.bool_]:
@@ -102,18 +105,19 @@ def evaluated_methods(run: StoredRun, task: str) -> Iterator[Method]:
     thinking = thinks(run, task)
     plain = _own(run.outcomes(task), Setting(name="plain"), thinking)
     force = list(_force(run, task))
+    clusters = Clusters.of(run.outcomes(task))
     if force:
-        yield Method(name="force", settings=force, reference=None)
+        yield Method(name="force", settings=force, reference=None, clusters=clusters)
     views = {setting.name: run.at(setting.name) for setting in run.settings}
     for method in dict.fromkeys(setting.method for setting in run.settings):
         settings = [s for s in run.settings if s.method == method and s.counted]
         waits = any(setting.after is not None for setting in settings)
         own = [_own(views[s.name].outcomes(task), s, thinking) for s in settings]
         members = [plain, *own] if waits else own
-        yield Method(name=method, settings=members, reference=None if waits else plain)
+        yield Method(name=method, settings=members, reference=None if waits else plain, clusters=clusters)
         if all(setting.budgets for setting in settings):
             forced = [_forced(views[s.name], task, s, thinking) for s in settings]
-            yield Method(name=method + FORCED, settings=forced, reference=plain)
+            yield Method(name=method + FORCED, settings=forced, reference=plain, clusters=clusters)
 
 
 def _used(outcomes: TaskOutcomes, thinking: bool) -> NDArray[np.int64]:
@@ -195,7 +199,13 @@ def bounds(one: Evaluation) -> tuple[float, float]:
 
 
 def own_control(
-    runs: Sequence[StoredRun], task: str, *, interval: IntervalKind, seed: int, replicates: int
+    runs: Sequence[StoredRun],
+    task: str,
+    *,
+    interval: IntervalKind,
+    seed: int,
+    replicates: int,
+    clusters: Clusters,
 ) -> tuple[Measure, Estimate | None] | None:
     """Control of the method that the runs asked for, all their samples together, with its sampling error.
 
@@ -203,7 +213,7 @@ def own_control(
     bound.
     """
     for methods in zip(*(evaluated_methods(run, task) for run in runs), strict=True):
-        method = pooled(methods)
+        method = replace(pooled(methods), clusters=clusters)
         if method.name == "force":
             continue
         measures, estimates = method_measures(
@@ -220,7 +230,15 @@ def method_measures(
 ) -> tuple[list[Measure], dict[str, Estimate]]:
     """Control, Scaling in both forms and Performance of one method, with their sampling errors."""
     values = method.values()
-    draws, _ = drawn_means(values, method.stored, interval, task=task, seed=seed, replicates=replicates)
+    draws, _ = drawn_means(
+        values,
+        method.stored,
+        interval,
+        task=task,
+        seed=seed,
+        replicates=replicates,
+        clusters=method.clusters,
+    )
     point = method.figures(mean_over_problems(values, method.stored))
     replicated = {} if draws is None else method.figures(draws.means)
     estimates = {

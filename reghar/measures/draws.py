@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
 from reghar.measures.bootstrap import (
+    REPLICATES,
     Expansion,
     bootstrap_problems,
     bootstrap_samples,
@@ -17,12 +18,16 @@ from reghar.measures.bootstrap import (
     standard_normals,
 )
 from reghar.measures.catalogue import IntervalKind
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import problem_means
 from reghar.measures.estimate import COVERAGE, FEW, Estimate, wilson
 from reghar.measures.reference import Reference
 from reghar.measures.reg import RESOLUTION
 
 Array = NDArray[np.float64]
+
+NOTED = 10
+"""Below as many problems, or clusters of them, a note: an interval over so few says little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +39,22 @@ class Draws:
     frontier: Array | None
     """Shape (R, B): the frontier in each replicate; None without one, or where it cannot be drawn."""
     expansion: Expansion
-    problems: int
+    units: int
+    """Problems, or the clusters of them that are drawn together."""
     drawn: IntervalKind
 
-    def estimate(self, value: float, replicates: Array, *, share: bool = False) -> Estimate:
+    def estimate(
+        self, value: float, replicates: Array, *, share: bool = False, difference: bool = False
+    ) -> Estimate:
         """A figure with its replicates, functions of `means`."""
         return Estimate(
             value=value,
             replicates=replicates,
             expansion=self.expansion,
-            problems=self.problems,
+            units=self.units,
             drawn=self.drawn,
             share=share,
+            difference=difference,
         )
 
     def bands(self, accuracy: Array, curve: slice) -> tuple[Array, Array]:
@@ -60,7 +69,7 @@ class Draws:
 
 
 def simultaneous_bands(
-    accuracy: Array, curves: Array, expansion: Expansion, problems: int
+    accuracy: Array, curves: Array, expansion: Expansion, units: int
 ) -> tuple[Array, Array]:
     """Bands that hold a whole curve with 95% at once, (B,) each, from its replicates (R, B).
 
@@ -77,13 +86,34 @@ def simultaneous_bands(
     errors = np.where(moving, spread, 0.0) * expansion.factor
     shares = np.array(
         [
-            wilson(float(value), float(error), problems, 1 - pointwise)
+            wilson(float(value), float(error), units, 1 - pointwise)
             for value, error in zip(accuracy, errors, strict=True)
         ]
     )
     low = np.minimum(accuracy - quantile * errors, shares[:, 0])
     high = np.maximum(accuracy + quantile * errors, shares[:, 1])
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+
+
+def drawn_values(
+    values: Array,
+    *,
+    task: str,
+    seed: int,
+    replicates: int = REPLICATES,
+    clusters: Clusters,
+    sizes: Array | None = None,
+) -> Draws:
+    """Draws over problems of values (P, K), see `bootstrap_problems`; at least 2 clusters."""
+    return Draws(
+        means=bootstrap_problems(
+            values, seed=seed, task=task, replicates=replicates, sizes=sizes, clusters=clusters
+        ),
+        frontier=None,
+        expansion=problem_expansion(clusters.count),
+        units=clusters.count,
+        drawn="problems",
+    )
 
 
 def drawn_means(
@@ -94,12 +124,17 @@ def drawn_means(
     task: str,
     seed: int,
     replicates: int,
+    clusters: Clusters,
     reference: Reference | None = None,
 ) -> tuple[Draws | None, list[str]]:
-    """Draws of statistics (P, n, K), of which `stored` (P, n) are there; None and a note if impossible."""
+    """Draws of statistics (P, n, K), of which `stored` (P, n) are there; None and a note if impossible.
+
+    Within fixed problems, `kind` samples, clusters have no part.
+    """
     if kind == "samples":
         return _drawn_samples(statistics, stored, task, seed, replicates, reference)
-    return _drawn_problems(statistics, stored, task, seed, replicates, reference)
+    clusters = clusters.kept(stored.any(axis=1))
+    return _drawn_problems(statistics, stored, task, seed, replicates, reference, clusters)
 
 
 def _drawn_problems(
@@ -109,18 +144,13 @@ def _drawn_problems(
     seed: int,
     replicates: int,
     reference: Reference | None,
+    clusters: Clusters,
 ) -> tuple[Draws | None, list[str]]:
     problems = int(stored.any(axis=1).sum())
-    if problems < 2:
-        return None, ["no intervals: a bootstrap over problems needs at least 2"]
-    notes = []
-    if problems < FEW:
-        notes.append(
-            f"only {problems} problems: intervals over them are Student's t, and no difference can be "
-            f"established below {FEW}"
-        )
-    elif problems < 10:
-        notes.append(f"only {problems} problems: intervals over them say little")
+    if clusters.count < 2:
+        what = "problems" if problems < 2 else "problems of more than one cluster"
+        return None, [f"no intervals: a bootstrap over {what} needs at least 2"]
+    notes = _notes(problems, clusters.count)
     if stored.all():
         values, size = statistics.sum(axis=1), float(stored.shape[1])
     else:
@@ -134,16 +164,33 @@ def _drawn_problems(
         rights = np.where(np.abs(rights - nearest) < 1e-6, nearest, rights)
         values = np.concatenate([values, rights], axis=1)
         rescaled = size / reference.samples
-    means = bootstrap_problems(
-        values, seed=seed, task=task, replicates=replicates, sizes=np.full(problems, size)
+    draws = drawn_values(
+        values,
+        task=task,
+        seed=seed,
+        replicates=replicates,
+        clusters=clusters,
+        sizes=np.full(problems, size),
     )
-    return Draws(
-        means=means[:, :count],
-        frontier=means[:, count:] * rescaled if values.shape[1] > count else None,
-        expansion=problem_expansion(problems),
-        problems=problems,
-        drawn="problems",
-    ), notes
+    frontier = draws.means[:, count:] * rescaled if values.shape[1] > count else None
+    return replace(draws, means=draws.means[:, :count], frontier=frontier), notes
+
+
+def _notes(problems: int, units: int) -> list[str]:
+    """What a reader of intervals over so few problems, or clusters of them, has to know."""
+    notes = []
+    what = f"{units} problems"
+    if units < problems:
+        what = f"{units} clusters of problems"
+        notes.append(f"intervals draw the {problems} problems in {units} clusters, as the task declares")
+    if units < FEW:
+        notes.append(
+            f"only {what}: intervals over them are Student's t, and no difference can be established "
+            f"below {FEW}"
+        )
+    elif units < NOTED:
+        notes.append(f"only {what}: intervals over them say little")
+    return notes
 
 
 def _drawn_samples(
@@ -170,6 +217,6 @@ def _drawn_samples(
         means=bootstrap_samples(statistics, seed=seed, task=task, replicates=replicates),
         frontier=frontier,
         expansion=expansion,
-        problems=problems,
+        units=problems,
         drawn="samples",
     ), []

@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reghar.measures.bootstrap import REPLICATES, bootstrap_problems, problem_expansion
+from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import problem_means, stored_traces
-from reghar.measures.estimate import Estimate
+from reghar.measures.draws import drawn_values
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -61,8 +62,7 @@ def efficiency_means(
     never = np.where(np.isnan(traces.first_correct), 1.0, 0.0)
     values["never_correct"] = np.where(np.isnan(traces.overthought), np.nan, never)
     return {
-        name: _over_problems(one, name in SHARES, outcomes.task, seed, replicates)
-        for name, one in values.items()
+        name: _over_problems(one, name in SHARES, outcomes, seed, replicates) for name, one in values.items()
     }
 
 
@@ -71,25 +71,20 @@ SHARES = ("overthought", "outcome_efficiency", "never_correct")
 
 
 def _over_problems(
-    values: Array, share: bool, task: str, seed: int, replicates: int
+    values: Array, share: bool, outcomes: TaskOutcomes, seed: int, replicates: int
 ) -> EfficiencyMean | None:
     known = np.isfinite(values)
     held = known.any(axis=1)
     if not held.any():
         return None
     means = problem_means(np.where(known, values, 0.0), known)
-    mean, problems = float(means.mean()), len(means)
+    mean, clusters = float(means.mean()), Clusters.of(outcomes).kept(held)
     low = high = None
-    if problems > 1:
-        draws = bootstrap_problems(means[:, None], seed=seed, task=task, replicates=replicates)[:, 0]
-        low, high = Estimate(
-            value=mean,
-            replicates=draws,
-            expansion=problem_expansion(problems),
-            problems=problems,
-            drawn="problems",
-            share=share,
-        ).interval()
+    if clusters.count > 1:
+        draws = drawn_values(
+            means[:, None], seed=seed, task=outcomes.task, replicates=replicates, clusters=clusters
+        )
+        low, high = draws.estimate(mean, draws.means[:, 0], share=share).interval()
     return EfficiencyMean(value=mean, low=low, high=high, traces=int(known.sum()))
 
 

@@ -22,6 +22,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 
 from reghar.measures.bootstrap import Expansion, mean_expansion
 from reghar.measures.catalogue import IntervalKind
+from reghar.measures.clusters import Clusters
 from reghar.measures.reg import RESOLUTION
 
 Array = NDArray[np.float64]
@@ -40,8 +41,9 @@ class Estimate:
     replicates: Array
     """Shape (R,), in the same unit; infinite where a level is never reached, NaN where there is none."""
     expansion: Expansion
-    problems: int
-    """Problems behind it; of a mean over tasks the fewest that a task has."""
+    units: int
+    """Problems behind it, or clusters of them where these are drawn; of a mean over tasks the fewest that
+    a task has."""
     drawn: IntervalKind
     share: bool = False
     """True for a share of problems or traces, 0..1."""
@@ -49,7 +51,7 @@ class Estimate:
     """True for a difference: its percentiles are joined with Student's t, which they fall short of where
     a few problems carry most of the spread."""
     flips: Array | None = None
-    """Of a paired difference of fewer than `FEW` problems, see `sign_flips`: (2^P, 2)."""
+    """Of a paired difference of fewer than `FEW` units, see `sign_flips`: (2^C, 2)."""
 
     @cached_property
     def _known(self) -> Array:
@@ -68,14 +70,14 @@ class Estimate:
     @property
     def studentized(self) -> bool:
         """Whether Student's t stands in the place of percentiles."""
-        few = self.drawn == "problems" and self.problems < FEW
+        few = self.drawn == "problems" and self.units < FEW
         return few and math.isfinite(self.standard_error)
 
     def interval(self, coverage: float = COVERAGE) -> tuple[float, float]:
         """Both ends. A share's is joined with Wilson's, a difference of few problems holds 0."""
         low, high = self._ends((1 - coverage) / 2)
         if self.share:
-            one, other = wilson(self.value, self.standard_error, self.problems, coverage)
+            one, other = wilson(self.value, self.standard_error, self.units, coverage)
             return min(max(low, 0.0), one), max(min(high, 1.0), other)
         if self.flips is not None and self.p_value() > 1 - coverage:
             return min(low, 0.0), max(high, 0.0)
@@ -137,13 +139,16 @@ class Estimate:
         return float(np.mean(side * (means - signs * null - (self.value - null)) >= -RESOLUTION))
 
 
-def sign_flips(differences: Array) -> Array:
-    """All 2^P ways to flip the signs of paired differences, shape (P,): their mean, and the signs' mean.
+def sign_flips(differences: Array, clusters: Clusters) -> Array:
+    """All 2^C ways to flip the signs of paired differences, shape (P,), of C clusters: their mean over
+    problems, and the signs' mean.
 
-    Shape (2^P, 2).
+    Shape (2^C, 2). The problems of a cluster have one sign.
     """
-    signs = np.array(list(itertools.product((1.0, -1.0), repeat=len(differences))))
-    return np.stack([(signs * differences).mean(axis=1), signs.mean(axis=1)], axis=1)
+    sums, sizes = clusters.sums(differences), clusters.sizes
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=clusters.count)))
+    count = len(differences)
+    return np.stack([(signs * sums).sum(axis=1) / count, (signs * sizes).sum(axis=1) / count], axis=1)
 
 
 def percentiles(replicates: Array, tail: float) -> tuple[float, float]:
@@ -164,14 +169,14 @@ def percentile_bands(replicates: Array, tail: float) -> tuple[Array, Array]:
     return ranked[rank], ranked[count - 1 - rank]
 
 
-def wilson(share: float, error: float, problems: int, coverage: float = COVERAGE) -> tuple[float, float]:
+def wilson(share: float, error: float, units: int, coverage: float = COVERAGE) -> tuple[float, float]:
     """Wilson's interval of a share of standard error `error`, at the size of as exact a simple sample.
 
-    That size is share (1 - share) / error^2; the number of problems where all of them agree, so that
-    40 of 40 right is no certainty.
+    That size is share (1 - share) / error^2; the number of units (problems, or clusters of them) where all
+    agree, so that 40 of 40 right is no certainty.
     """
     share = min(max(share, 0.0), 1.0)
-    size = float(problems)
+    size = float(units)
     if math.isfinite(error) and error > 0 and 0 < share < 1:
         size = share * (1 - share) / error**2
     z = float(-ndtri((1 - coverage) / 2))
@@ -189,7 +194,7 @@ def mean_estimate(tasks: Sequence[Estimate]) -> Estimate:
         value=float(np.mean([task.value for task in tasks])),
         replicates=np.mean(replicates, axis=0),
         expansion=mean_expansion(replicates, [task.expansion for task in tasks]),
-        problems=min(task.problems for task in tasks),
+        units=min(task.units for task in tasks),
         drawn=tasks[0].drawn,
         share=all(task.share for task in tasks),
         difference=all(task.difference for task in tasks),
@@ -200,7 +205,7 @@ def mean_estimate(tasks: Sequence[Estimate]) -> Estimate:
 def _joint_flips(tasks: Sequence[Estimate]) -> Array | None:
     """Flips of all tasks' problems together; None where that are enough for Student's t alone."""
     flips = [task.flips for task in tasks if task.flips is not None]
-    if len(flips) < len(tasks) or sum(task.problems for task in tasks) >= FEW:
+    if len(flips) < len(tasks) or sum(task.units for task in tasks) >= FEW:
         return None
     return np.array([np.mean(choice, axis=0) for choice in itertools.product(*flips)])
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reghar.errors import InputError
-from reghar.measures.bootstrap import REPLICATES, bootstrap_problems, problem_expansion
-from reghar.measures.estimate import Estimate
+from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.clusters import Clusters
+from reghar.measures.draws import Draws, drawn_values
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
@@ -182,7 +183,8 @@ def regret_of(outcomes: TaskOutcomes, *, seed: int = 0, replicates: int = REPLIC
     whole = np.ones((1, problems))
     values = np.mean([oracle.regret(whole)[0] for oracle in oracles], axis=0)
     accuracy = np.mean([oracle.accuracy_at_budgets() for oracle in oracles], axis=0)
-    drawn = _drawn(oracles, problems, outcomes.task, seed, replicates) if problems > 1 else None
+    clusters = Clusters.of(outcomes)
+    draws = _drawn(oracles, clusters, outcomes.task, seed, replicates) if clusters.count > 1 else None
     return [
         Regret(
             tokens=float(values[column]),
@@ -191,27 +193,23 @@ def regret_of(outcomes: TaskOutcomes, *, seed: int = 0, replicates: int = REPLIC
             oracle_accuracy=float(accuracy[column]),
         )
         for column in range(len(values))
-        for ends in [_interval(float(values[column]), drawn, column, problems)]
+        for ends in [_interval(float(values[column]), draws, column)]
     ]
 
 
-def _drawn(oracles: list[Oracle], problems: int, task: str, seed: int, replicates: int) -> Array:
-    """Shape (R, B)."""
+def _drawn(oracles: list[Oracle], clusters: Clusters, task: str, seed: int, replicates: int) -> Draws:
+    """Means of shape (R, B)."""
     # The draws of all other figures: how often each problem is drawn, as means of unit vectors.
-    counts = bootstrap_problems(np.eye(problems), seed=seed, task=task, replicates=replicates)
+    problems = len(clusters.index)
+    draws = drawn_values(np.eye(problems), seed=seed, task=task, replicates=replicates, clusters=clusters)
+    counts = draws.means
     step = max(1, _CHUNK_CELLS // (problems * 32))
     rows = [counts[at : at + step] for at in range(0, replicates, step)]
-    return np.concatenate([np.mean([oracle.regret(part) for oracle in oracles], axis=0) for part in rows])
+    means = [np.mean([oracle.regret(part) for oracle in oracles], axis=0) for part in rows]
+    return replace(draws, means=np.concatenate(means))
 
 
-def _interval(value: float, drawn: Array | None, column: int, problems: int) -> tuple[float, float]:
-    if drawn is None or math.isnan(value) or np.isnan(drawn[:, column]).all():
+def _interval(value: float, draws: Draws | None, column: int) -> tuple[float, float]:
+    if draws is None or math.isnan(value) or np.isnan(draws.means[:, column]).all():
         return math.nan, math.nan
-    return Estimate(
-        value=value,
-        replicates=drawn[:, column],
-        expansion=problem_expansion(problems),
-        problems=problems,
-        drawn="problems",
-        difference=True,
-    ).interval()
+    return draws.estimate(value, draws.means[:, column], difference=True).interval()

@@ -40,19 +40,19 @@ def _of_task(name: str, one: TaskMeasures, other: TaskMeasures) -> Estimate | No
     same = all(np.array_equal(one.of_problem[k], other.of_problem[k], equal_nan=True) for k in one.of_problem)
     if ours.share and not same:
         # Where two runs happen to agree on every trace, the next trace may still tell them apart.
-        trace = 1 / (ours.problems * min(one.curve.samples, other.curve.samples))
+        trace = 1 / (one.curve.problems * min(one.curve.samples, other.curve.samples))
         seed = len(replicates)
         normals = standard_normals(seed=seed, task=one.task, replicates=len(replicates))
         replicates = replicates + trace * normals
-    few = ours.drawn == "problems" and ours.problems < FEW
+    few = ours.drawn == "problems" and ours.units < FEW
     return Estimate(
         value=ours.value - theirs.value,
         replicates=replicates,
         expansion=expansion,
-        problems=ours.problems,
+        units=ours.units,
         drawn=ours.drawn,
         difference=True,
-        flips=sign_flips(differences) if few else None,
+        flips=sign_flips(differences, one.clusters) if few else None,
     )
 
 

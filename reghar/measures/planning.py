@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
+from reghar.measures.clusters import Clusters
 from reghar.measures.estimate import FEW, detectable_difference
 from reghar.measures.reg import area
 from reghar.store.outcomes import TaskOutcomes
@@ -38,17 +39,21 @@ class Components:
     """The two variances behind a figure, or behind a paired difference of two."""
 
     between: float
-    """Between problems, in squared units, at least 0."""
+    """Between problems, in squared units, at least 0; where they come in clusters, so much larger that the
+    mean over P problems has the variance `between` / P."""
     within: float
     """Between samples of one problem (of a difference: of both runs, added), at least 0."""
+    per_cluster: float = 1.0
+    """Problems that are drawn together, on average; 1 where each stands alone."""
 
     def standard_error(self, problems: int, samples: int) -> float:
         """Of the mean over as many problems like these, each with as many samples."""
         return math.sqrt((self.between + self.within / samples) / problems)
 
     def detectable(self, problems: int, samples: int) -> float:
-        """The smallest true difference that a two-sided 5% test finds with 80% power; needs 2 problems."""
-        return detectable_difference(self.standard_error(problems, samples), problems - 1)
+        """The smallest true difference that a two-sided 5% test finds with 80% power; needs 2 problems, or
+        clusters."""
+        return detectable_difference(self.standard_error(problems, samples), problems / self.per_cluster - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +79,16 @@ def contributions(outcomes: TaskOutcomes, measure: str) -> Array:
     return area(outcomes.budgets, outcomes.correct)
 
 
-def components(values: Array, baseline: Array | None = None) -> Components:
+def components(
+    values: Array, baseline: Array | None = None, *, clusters: Clusters | None = None
+) -> Components:
     """Of values (P, n), or of their paired difference from a baseline (P, m) on the same problems.
 
-    Raises InputError for fewer than 2 problems or samples: then there is nothing to split.
+    Designs keep the size of the `clusters`. Raises InputError for fewer than 2 problems (or clusters) or
+    samples: then there is nothing to split.
     """
+    problems = len(values)
+    clusters = clusters or Clusters.alone(problems)
     sides = [values] if baseline is None else [values, baseline]
     for side in sides:
         if min(side.shape) < 2:
@@ -86,10 +96,15 @@ def components(values: Array, baseline: Array | None = None) -> Components:
                 f"{side.shape[0]} problems with {side.shape[1]} samples each show no spread to plan with: "
                 "2 of both are the least"
             )
+    if clusters.count < 2:
+        raise InputError(f"all {problems} problems are of one cluster: 2 are the least to plan with")
     within = [float(side.var(axis=1, ddof=1).mean()) for side in sides]
     means = values.mean(axis=1) - (0.0 if baseline is None else baseline.mean(axis=1))
     noise = sum(one / side.shape[1] for one, side in zip(within, sides, strict=True))
-    return Components(between=max(0.0, float(means.var(ddof=1)) - noise), within=sum(within))
+    spread = problems * float(clusters.variance(means))
+    return Components(
+        between=max(0.0, spread - noise), within=sum(within), per_cluster=problems / clusters.count
+    )
 
 
 def designs(found: Components, problems: int) -> Iterator[Design]:
@@ -123,7 +138,7 @@ def _design(found: Components, problems: int, samples: int) -> Design:
 
 def _fewest_problems(found: Components, samples: int, detect: float) -> int | None:
     """By bisection: more problems always detect less."""
-    low, high = FEW, _MOST_PROBLEMS
+    low, high = math.ceil(FEW * found.per_cluster), _MOST_PROBLEMS
     if found.detectable(high, samples) > detect:
         return None
     while low < high:

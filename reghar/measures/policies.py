@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
-from reghar.measures.bootstrap import REPLICATES, bootstrap_problems, problem_expansion
+from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.clusters import Clusters
+from reghar.measures.draws import drawn_values
 from reghar.measures.efficiency import settled_budget
-from reghar.measures.estimate import Estimate
 from reghar.measures.scaling import ABSTAINS
 from reghar.measures.serving import MARGIN, non_inferiority
 from reghar.store.outcomes import TaskOutcomes
@@ -172,11 +173,17 @@ class Point:
 
 
 def points_of(
-    policies: Sequence[Stopped], *, task: str, seed: int = 0, replicates: int = REPLICATES
+    policies: Sequence[Stopped],
+    *,
+    task: str,
+    clusters: Clusters | None = None,
+    seed: int = 0,
+    replicates: int = REPLICATES,
 ) -> list[Point]:
     """Accuracy over mean tokens of each policy."""
     by_problem = np.stack([one.right.mean(axis=1) for one in policies], axis=1)
-    ends = _intervals(by_problem, task, seed, replicates, share=True)
+    clusters = clusters or Clusters.alone(len(by_problem))
+    ends = _intervals(by_problem, clusters, task, seed, replicates, share=True)
     return [
         Point(
             name=one.name,
@@ -214,6 +221,7 @@ def saving_of(
     reference: Stopped,
     *,
     task: str,
+    clusters: Clusters | None = None,
     margin: float = MARGIN,
     seed: int = 0,
     replicates: int = REPLICATES,
@@ -225,9 +233,13 @@ def saving_of(
     not worse, nothing is stopped. Raises InputError for fewer than 4 problems.
     """
     problems, samples = reference.right.shape
-    if problems < 4:
-        raise InputError(f"{task}: {problems} problems cannot be halved to choose a policy: run at least 4")
-    one = np.arange(problems) % 2 == 0
+    clusters = clusters or Clusters.alone(problems)
+    if clusters.count < 4:
+        what = "problems" if clusters.count == problems else "clusters of problems"
+        raise InputError(
+            f"{task}: {clusters.count} {what} cannot be halved to choose a policy: run at least 4"
+        )
+    one = clusters.index % 2 == 0
     options = [*policies, reference]
     accuracy = np.stack([(option.right - reference.right).mean(axis=1) for option in options], axis=1)
     saved = np.stack([(reference.tokens - option.tokens).mean(axis=1) for option in options], axis=1)
@@ -235,13 +247,20 @@ def saving_of(
     read, chosen = np.zeros((problems, 2)), []
     for half in (one, ~one):
         tests = non_inferiority(
-            accuracy[half], identical, margin, task=task, samples=samples, seed=seed, replicates=replicates
+            accuracy[half],
+            identical,
+            margin,
+            task=task,
+            samples=samples,
+            clusters=clusters.kept(half),
+            seed=seed,
+            replicates=replicates,
         )
         allowed = np.array([test.verdict == "not worse" for test in tests])
         best = int(np.where(allowed, saved[half].mean(axis=0), -np.inf).argmax())
         chosen.append(options[best].name)
         read[~half] = np.stack([saved[~half, best], accuracy[~half, best]], axis=1)
-    tokens, difference = _intervals(read, task, seed, replicates, share=False)
+    tokens, difference = _intervals(read, clusters, task, seed, replicates, share=False)
     mean = read.mean(axis=0)
     spent = float(reference.tokens.mean())
     return Saving(
@@ -258,22 +277,16 @@ def saving_of(
 
 
 def _intervals(
-    by_problem: Array, task: str, seed: int, replicates: int, *, share: bool
+    by_problem: Array, clusters: Clusters, task: str, seed: int, replicates: int, *, share: bool
 ) -> list[tuple[float, float]]:
     """95% intervals over problems of the means of (P, K)."""
-    problems, columns = by_problem.shape
-    if problems < 2:
+    columns = by_problem.shape[1]
+    if clusters.count < 2:
         return [(math.nan, math.nan)] * columns
-    drawn = bootstrap_problems(by_problem, seed=seed, task=task, replicates=replicates)
+    draws = drawn_values(by_problem, seed=seed, task=task, replicates=replicates, clusters=clusters)
     return [
-        Estimate(
-            value=float(by_problem[:, column].mean()),
-            replicates=drawn[:, column],
-            expansion=problem_expansion(problems),
-            problems=problems,
-            drawn="problems",
-            share=share,
-            difference=not share,
+        draws.estimate(
+            float(by_problem[:, column].mean()), draws.means[:, column], share=share, difference=not share
         ).interval()
         for column in range(columns)
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.grading import GraderPool
-from reghar.measures import bootstrap
 from reghar.measures.best_of_n import best_of_n
-from reghar.measures.estimate import Estimate
+from reghar.measures.bootstrap import problem_expansion
+from reghar.measures.clusters import Clusters
+from reghar.measures.draws import Draws, drawn_values
 from reghar.measures.pass_at_k import pass_at_k
 from reghar.measures.sample_scores import Key, scores_of
 from reghar.measures.scaling import Rejection, majority, rejection
 from reghar.measures.votes import answer_groups
 from reghar.store import StoredRun
+from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
 
@@ -56,7 +58,7 @@ def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed:
     counted, limits = outcomes.counted, spending.limits
     one: dict[str, Any] = {"notes": []}
     if limits is not None:
-        one["rejection"] = _rejection_rows(rejection(counted, outcomes.full_correct, limits), seed, task)
+        one["rejection"] = _rejection_rows(rejection(counted, outcomes.full_correct, limits), seed, outcomes)
         cut = int((~outcomes.finished).sum())
         if cut and max(limits) >= run.protocol.sampling.max_tokens:
             one["notes"].append(
@@ -66,15 +68,15 @@ def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed:
     if spending.passes is not None:
         credit = pass_at_k(outcomes.correct, spending.passes, task)
         one["sequential"] = _rows(
-            (1,), outcomes.budgets, outcomes.correct.mean(axis=1)[:, None], spent, seed, task
+            (1,), outcomes.budgets, outcomes.correct.mean(axis=1)[:, None], spent, seed, outcomes
         )
-        one["pass"] = _rows(spending.passes, outcomes.budgets, credit, spent, seed, task)
+        one["pass"] = _rows(spending.passes, outcomes.budgets, credit, spent, seed, outcomes)
     if spending.votes is None and spending.scores is None:
         return one
     groups = answer_groups(run, task, pool)
     if spending.votes is not None:
         voted = majority(groups, counted, outcomes.budgets, spending.votes, seed=seed, task=task)
-        one["majority"] = _rows(voted.votes, voted.budgets, voted.by_problem, spent, seed, task)
+        one["majority"] = _rows(voted.votes, voted.budgets, voted.by_problem, spent, seed, outcomes)
     if spending.scores is not None and any(key[0] == task for key in spending.scores):
         one |= _scored(run, task, groups, spending, seed)
     elif spending.scores is not None:
@@ -109,15 +111,15 @@ def _scored(
     )
     best = best_of_n(outcomes.correct[:, :, known], scores[:, :, known], ks, task)
     return {
-        "weighted": _rows(ks, budgets, voted.by_problem, spent, seed, task),
-        "best": _rows(ks, budgets, best, spent, seed, task),
+        "weighted": _rows(ks, budgets, voted.by_problem, spent, seed, outcomes),
+        "best": _rows(ks, budgets, best, spent, seed, outcomes),
     }
 
 
-def _rejection_rows(result: Rejection, seed: int, task: str) -> list[dict[str, Any]]:
+def _rejection_rows(result: Rejection, seed: int, outcomes: TaskOutcomes) -> list[dict[str, Any]]:
     held = ~np.isnan(result.by_problem)
     means = np.concatenate([np.where(held, result.by_problem, 0.0), held.astype(np.float64)], axis=1)
-    low, high = _intervals(means, seed, task, ratio=True)
+    low, high = _intervals(means, seed, outcomes, ratio=True)
     return [
         {
             "limit": int(limit),
@@ -140,7 +142,7 @@ def _rows(
     by_problem: Array,
     spent: Array,
     seed: int,
-    task: str,
+    outcomes: TaskOutcomes,
 ) -> list[dict[str, Any]]:
     """A row per (k samples, budget) from credits of shape (P, K, B).
 
@@ -148,7 +150,7 @@ def _rows(
     """
     problems = len(by_problem)
     accuracy = by_problem.mean(axis=0)
-    low, high = _intervals(by_problem.reshape(problems, -1), seed, task, ratio=False)
+    low, high = _intervals(by_problem.reshape(problems, -1), seed, outcomes, ratio=False)
     rows = []
     for i, k in enumerate(samples):
         for j, budget in enumerate(budgets):
@@ -166,36 +168,40 @@ def _rows(
     return rows
 
 
-def _intervals(means: Array, seed: int, task: str, *, ratio: bool) -> tuple[Array, Array] | tuple[None, None]:
+def _intervals(
+    means: Array, seed: int, outcomes: TaskOutcomes, *, ratio: bool
+) -> tuple[Array, Array] | tuple[None, None]:
     """95% intervals over problems, (P, K) to (K,) each; of the first half over the second for a ratio."""
-    if len(means) < 2:
+    clusters = Clusters.of(outcomes)
+    if clusters.count < 2:
         return None, None
-    draws = bootstrap.bootstrap_problems(means, seed=seed, task=task)
-    values, behind = means.mean(axis=0), np.full(means.shape[1], len(means))
+    draws = drawn_values(means, seed=seed, task=outcomes.task, clusters=clusters)
+    replicates, values = draws.means, means.mean(axis=0)
+    behind = np.full(means.shape[1], clusters.count)
     if ratio:
-        half = draws.shape[1] // 2
-        top, bottom = draws[:, :half], draws[:, half:]
-        behind = (means[:, half:] > 0).sum(axis=0)
-        draws = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
+        half = means.shape[1] // 2
+        top, bottom = replicates[:, :half], replicates[:, half:]
+        behind = (clusters.sums(means[:, half:]) > 0).sum(axis=0)
+        replicates = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
         values = values[:half] / np.where(values[half:] > 0, values[half:], np.nan)
-    ends = [_interval(float(values[k]), draws[:, k], int(behind[k])) for k in range(len(values))]
+    ends = [
+        _interval(_behind(draws, int(behind[k])), float(values[k]), replicates[:, k])
+        for k in range(len(values))
+    ]
     low, high = np.array(ends).T
     return low, high
 
 
-def _interval(share: float, draws: Array, problems: int) -> tuple[float, float]:
-    """Of a share over that many problems; NaN for fewer than 2. A replicate that drew none of them is
-    left out."""
-    if problems < 2:
+def _behind(draws: Draws, units: int) -> Draws | None:
+    """The draws of a figure that so many problems, or clusters, have; None for fewer than 2."""
+    return replace(draws, expansion=problem_expansion(units), units=units) if units > 1 else None
+
+
+def _interval(draws: Draws | None, share: float, replicates: Array) -> tuple[float, float]:
+    """NaN without draws. A replicate that drew none of the problems is left out."""
+    if draws is None:
         return np.nan, np.nan
-    return Estimate(
-        value=share,
-        replicates=draws[~np.isnan(draws)],
-        expansion=bootstrap.problem_expansion(problems),
-        problems=problems,
-        drawn="problems",
-        share=True,
-    ).interval()
+    return draws.estimate(share, replicates[~np.isnan(replicates)], share=True).interval()
 
 
 def _finite(value: float) -> float | None:

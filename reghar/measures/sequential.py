@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from reghar.errors import InputError
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
+from reghar.measures.clusters import Clusters
 from reghar.measures.draws import drawn_means
 from reghar.measures.estimate import COVERAGE
 from reghar.measures.planning import components
@@ -44,6 +45,7 @@ def accuracy_width(
         task=outcomes.task,
         seed=seed,
         replicates=replicates,
+        clusters=Clusters.of(outcomes),
     )
     if draws is None:
         return math.inf
@@ -58,10 +60,11 @@ def narrowest_width(outcomes: TaskOutcomes, interval: IntervalKind) -> float:
     """
     if interval == "samples":
         return 0.0
-    correct = outcomes.full_correct
-    if len(correct) < 2:
+    correct, clusters = outcomes.full_correct, Clusters.of(outcomes)
+    if clusters.count < 2:
+        what = "problem" if len(correct) < 2 else "cluster of problems"
         raise InputError(
-            f"task {outcomes.task} has one problem: no interval over problems; give --interval samples"
+            f"task {outcomes.task} has one {what}: no interval over problems; give --interval samples"
         )
-    error = math.sqrt(components(correct).between / len(correct))
-    return 2 * float(-stdtrit(len(correct) - 1, (1 - COVERAGE) / 2)) * error
+    error = math.sqrt(components(correct, clusters=clusters).between / len(correct))
+    return 2 * float(-stdtrit(clusters.count - 1, (1 - COVERAGE) / 2)) * error

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from reghar.errors import InputError
-from reghar.measures.bootstrap import REPLICATES, bootstrap_problems, problem_expansion
+from reghar.measures.bootstrap import REPLICATES
+from reghar.measures.clusters import Clusters
+from reghar.measures.draws import drawn_values
 from reghar.measures.estimate import Estimate, mean_estimate
 from reghar.measures.reg import RESOLUTION
 from reghar.store.outcomes import TaskOutcomes
@@ -73,6 +75,7 @@ class Paired:
     """Paired differences of one column against unbounded thinking, of one task."""
 
     estimate: Estimate
+    problems: int
     reach: float
     """What a one-sided bound stands away from the difference at least."""
 
@@ -103,6 +106,7 @@ def non_inferiority(
     *,
     task: str,
     samples: int,
+    clusters: Clusters,
     seed: int = 0,
     replicates: int = REPLICATES,
 ) -> list[NonInferiority]:
@@ -111,7 +115,14 @@ def non_inferiority(
     `certain` (K,): columns of which no other draw of the same traces could differ from the reference.
     """
     found = paired_columns(
-        differences, certain, margin, task=task, samples=samples, seed=seed, replicates=replicates
+        differences,
+        certain,
+        margin,
+        task=task,
+        samples=samples,
+        clusters=clusters,
+        seed=seed,
+        replicates=replicates,
     )
     return [_test((one,), margin) for one in found]
 
@@ -123,21 +134,24 @@ def paired_columns(
     *,
     task: str,
     samples: int,
+    clusters: Clusters,
     seed: int,
     replicates: int,
 ) -> list[Paired]:
     """The columns of `non_inferiority` as estimates."""
     check_margin(margin)
     problems = len(differences)
-    if problems < 2:
-        raise InputError(f"{task}: whether a budget is good enough cannot be said from 1 problem: run more")
+    if clusters.count < 2:
+        what = "problem" if problems < 2 else "cluster of problems"
+        raise InputError(f"{task}: whether a budget is good enough cannot be said from 1 {what}: run more")
     # Counts rather than means: sums of whole numbers give the same bits in any order.
-    drawn = bootstrap_problems(
+    draws = drawn_values(
         differences * samples,
         seed=seed,
         task=task,
         replicates=replicates,
         sizes=np.full(problems, float(samples)),
+        clusters=clusters,
     )
     # A true drop of the margin turns at least that share of the answers wrong; where few were seen to
     # turn, the replicates know too small an error. Where none was, this is the rule of three: a margin m
@@ -145,14 +159,10 @@ def paired_columns(
     reach = math.sqrt(-math.log(1 - LEVEL) * margin / (problems * samples))
     return [
         Paired(
-            estimate=Estimate(
-                value=float(differences[:, column].mean()),
-                replicates=drawn[:, column],
-                expansion=problem_expansion(problems),
-                problems=problems,
-                drawn="problems",
-                difference=True,
+            estimate=draws.estimate(
+                float(differences[:, column].mean()), draws.means[:, column], difference=True
             ),
+            problems=problems,
             reach=0.0 if certain[column] else reach,
         )
         for column in range(differences.shape[1])
@@ -180,6 +190,7 @@ def _of_budgets(outcomes: TaskOutcomes, margin: float, seed: int, replicates: in
         margin,
         task=outcomes.task,
         samples=rights.shape[1],
+        clusters=Clusters.of(outcomes),
         seed=seed,
         replicates=replicates,
     )
@@ -197,8 +208,8 @@ def _test(tasks: Sequence[Paired], margin: float) -> NonInferiority:
     if verdict == "undecided" and beyond > RESOLUTION:
         quantile = float(stdtrit(estimate.expansion.df, LEVEL))
         reach = max(quantile * estimate.standard_error, reach)
-        needed = math.ceil(estimate.problems * (reach / beyond) ** 2)
-        needed = max(needed, estimate.problems + 1)
+        problems = min(one.problems for one in tasks)
+        needed = max(math.ceil(problems * (reach / beyond) ** 2), problems + 1)
     return NonInferiority(difference=value, low=low, high=high, verdict=verdict, problems_needed=needed)
 
 

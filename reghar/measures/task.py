@@ -18,6 +18,7 @@ from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures import reg
 from reghar.measures.bootstrap import REPLICATES, mean_expansion
 from reghar.measures.catalogue import MEASURES, IntervalKind, Measure
+from reghar.measures.clusters import Clusters
 from reghar.measures.curves import Curve, curve_of, mean_over_problems, problem_means, stored_traces
 from reghar.measures.draws import Draws, drawn_means, simultaneous_bands
 from reghar.measures.estimate import Estimate, mean_estimate
@@ -27,9 +28,6 @@ from reghar.measures.reg import RegResult
 from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
-
-NOTED = 10
-"""Below as many problems a note: an interval over them says little."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +58,8 @@ class TaskMeasures:
     """Measure name to its sampling error; empty where there are no intervals."""
     of_problem: Mapping[str, Array]
     """Measure name to what each problem alone gives, shape (P,); their mean where the measure is linear."""
+    clusters: Clusters
+    """Of these problems."""
     problems: tuple[str, ...]
     """Ids of the problems that the measures are taken over, in the task's order."""
     notes: tuple[str, ...]
@@ -100,7 +100,13 @@ def task_measures(
 
     mean = mean_over_problems(statistics, stored)
     point = _figures(columns, mean, reference, None if reference is None else reference.accuracy)
-    options: dict[str, Any] = {"task": outcomes.task, "seed": seed, "replicates": replicates}
+    clusters = Clusters.of(outcomes)
+    options: dict[str, Any] = {
+        "task": outcomes.task,
+        "seed": seed,
+        "replicates": replicates,
+        "clusters": clusters,
+    }
     draws, notes = drawn_means(statistics, stored, interval, reference=reference, **options)
     gaps = draws
     if reference is not None and reference.by_problem is None and interval == "problems":
@@ -120,8 +126,6 @@ def task_measures(
         notes.extend(gap.notes)
         if reading is None:
             notes.append("no reading as wasted tokens: the curve or the frontier falls somewhere")
-    if draws is not None and interval == "problems" and len(problems) < NOTED:
-        notes.append(f"{len(problems)} problems: an interval over so few says little about others like them")
     notes.extend(columns.notes(curve, frontier))
     full = {name: counts[0] for name, counts in _counts(outcomes.full[..., None]).items()}
     notes.extend(_unboxed(full))
@@ -148,6 +152,7 @@ def task_measures(
         reg=gap,
         estimates=estimates,
         of_problem=_figures(columns, means, reference, best),
+        clusters=clusters.kept(stored.any(axis=1)),
         problems=problems,
         notes=tuple(notes),
     )
@@ -174,7 +179,7 @@ def _band(accuracy: Sequence[Array], draws: Sequence[Draws]) -> tuple[Array, Arr
         np.mean(accuracy, axis=0),
         np.mean(curves, axis=0),
         mean_expansion(curves, [one.expansion for one in draws]),
-        min(one.problems for one in draws),
+        min(one.units for one in draws),
     )
 
 

@@ -33,7 +33,8 @@ def method_records(
 def _record(method: Method, options: dict[str, Any]) -> MethodRecord:
     count, stored, values = len(method.settings), method.stored, method.values()
     mean = mean_over_problems(values, stored)
-    ends = _ends(values, mean, stored, range(count, 2 * count), options)
+    drawn = options | {"clusters": method.clusters}
+    ends = _ends(values, mean, stored, range(count, 2 * count), drawn)
     obeyed = [None if np.isnan(flag) else bool(flag) for flag in method.obeyed(mean)]
     rows = [
         _setting(one, stored, mean, ends, (i, count + i), obeyed[i]) for i, one in enumerate(method.settings)
@@ -42,7 +43,7 @@ def _record(method: Method, options: dict[str, Any]) -> MethodRecord:
     return MethodRecord(
         method=method.name,
         settings=tuple(rows),
-        reference=None if method.reference is None else _alone(method.reference, options),
+        reference=None if method.reference is None else _alone(method.reference, drawn),
         measures=tuple(method_measures(method, **options)[0]),
         pairs_left_out=int(slopes.pairs_left_out),
     )

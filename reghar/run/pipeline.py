@@ -93,6 +93,8 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> tuple[Plan, lis
     if not problems_readable(folder.path):
         write_problems(folder.path, (p for each in plan.problems.values() for p in each))
     fields: dict[str, Any] = {"frontier": plan.settings.frontier, "interval": plan.settings.interval}
+    if plan.clusters or manifest.clusters:
+        fields["clusters"] = plan.clusters
     if plan.settings.until_width is not None:
         asked = {"until_width": plan.settings.until_width, "samples": plan.settings.samples}
         fields["settings"] = {**manifest.settings, **asked}

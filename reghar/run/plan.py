@@ -78,6 +78,15 @@ class Plan:
         return len(self.problems[task]) * self.protocol.tasks[task].samples * (1 + len(self.control))
 
     @property
+    def clusters(self) -> dict[str, tuple[str, ...]]:
+        """The cluster of each problem, by task; only tasks that declare clusters."""
+        return {
+            name: tuple(str(problem.cluster) for problem in self.problems[name])
+            for name, task in self.tasks.items()
+            if task.cluster is not None
+        }
+
+    @property
     def samples(self) -> dict[str, int]:
         """Samples per problem, by task."""
         return {name: self.protocol.tasks[name].samples for name in self.tasks}

@@ -28,6 +28,7 @@ def new_manifest(plan: Plan) -> Manifest:
         settings=asdict(plan.settings),
         frontier=plan.settings.frontier,
         interval=plan.settings.interval,
+        **({"clusters": plan.clusters} if plan.clusters else {}),
         notes=plan.notes,
         versions=_versions(),
         git=_git_state(),

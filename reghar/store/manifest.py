@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from reghar.errors import InputError, first_problem, not_json
 from reghar.protocol import Protocol
@@ -69,6 +69,9 @@ class Manifest(_ManifestRecord):
     """What it is measured against where nothing else is asked for."""
     interval: Literal["problems", "samples"] = "problems"
     """What its intervals are over where nothing else is asked for."""
+    clusters: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Task to the cluster of each of its problems, in the protocol's order; only tasks that declare some.
+    No part of the protocol: what is measured is the same, only what intervals draw together is not."""
     notes: tuple[str, ...] = ()
     """What a reader of the run has to know."""
     versions: dict[str, str] | None = None
@@ -80,6 +83,15 @@ class Manifest(_ManifestRecord):
     start: str | None = None
     end: str | None = None
     """None until every score is stored."""
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> Manifest:
+        for task, names in self.clusters.items():
+            planned = self.protocol.tasks.get(task)
+            if planned is None or len(planned.problem_ids) != len(names):
+                count = 0 if planned is None else len(planned.problem_ids)
+                raise ValueError(f"clusters of {task}: {len(names)} names for {count} problems")
+        return self
 
     def as_dict(self) -> dict[str, Any]:
         """The content of the file: only what was written or set."""

@@ -51,6 +51,8 @@ class TaskOutcomes:
     """Which tokens the budgets count."""
     settings: tuple[int, ...] | None = None
     """The budgets that the run names as settings of budget forcing; None where it names none."""
+    clusters: tuple[str, ...] | None = None
+    """The cluster of each problem, drawn together in a bootstrap over problems; None: each stands alone."""
 
     @property
     def forced_settings(self) -> tuple[int, ...]:

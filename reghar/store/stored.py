@@ -174,6 +174,7 @@ class StoredRun:
                 task,
                 self.protocol,
                 own[0] if own else None,
+                self.manifest.clusters.get(task),
                 shapes[shapes["task"] == task],
                 scores[scores["task"] == task],
             )
@@ -278,6 +279,7 @@ def _task_outcomes(
     task: str,
     protocol: Protocol,
     setting: Setting | None,
+    clusters: tuple[str, ...] | None,
     shapes: pd.DataFrame,
     scores: pd.DataFrame,
 ) -> TaskOutcomes:
@@ -333,6 +335,7 @@ def _task_outcomes(
         thinking_closed=grid(shapes["thinking_end"].notna(), np.bool_),
         budget_counts=protocol.budget_counts,
         settings=named,
+        clusters=clusters,
     )
 
 

@@ -31,6 +31,8 @@ class Problem:
     """The answers, at least one; several must all be given. A letter for a choice task."""
     choices: tuple[str, ...]
     """Texts of the choices A, B, ... in the order shown; empty for other tasks."""
+    cluster: str | None = None
+    """The source that it shares with other problems of its task; None where the task declares none."""
 
 
 def load_problems(task: Task, data_dir: str | Path | None = None, limit: int | None = None) -> list[Problem]:
@@ -103,6 +105,7 @@ class _Builder:
         self._from_folder = from_folder
         self._ask = compile_rule(task.prompt)
         self._target = compile_rule(task.target)
+        self._cluster = None if task.cluster is None else compile_rule(task.cluster)
 
     def problem(self, row: Row, index: int) -> tuple[Problem, dict[str, Any]]:
         """The problem in one row, and the row with our columns; `index` counts from 0."""
@@ -114,6 +117,7 @@ class _Builder:
             question=text_of(self._ask(document), "problem"),
             gold=self._gold(document),
             choices=tuple(document.get("choices", ())) if task.answer.kind == "choice" else (),
+            cluster=None if self._cluster is None else text_of(self._cluster(document), "cluster").strip(),
         )
         return problem, document
 

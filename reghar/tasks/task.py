@@ -88,6 +88,9 @@ class Task:
     for `answers` and `choices`, a list of its columns."""
     shuffle_seed: int | None
     """Seed of the order of choices; None keeps the data's order."""
+    cluster: str | None = None
+    """A column or a Jinja template: problems for which it gives the same text belong to one source and are
+    drawn together in a bootstrap over problems. None where each stands alone."""
     private: bool
     """The authors ask that examples never appear in plain text online: never shown."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -120,6 +123,7 @@ class _Metadata(BaseModel):
     answer: _Answer = Field(default_factory=_Answer)
     fields: _Fields = Field(default_factory=lambda: _Fields())
     shuffle_seed: int | None = None
+    cluster: str | None = Field(default=None, min_length=1)
     private: bool = False
 
 
@@ -162,6 +166,7 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         dataset=_dataset(config, path),
         fields=settings.fields.model_dump(exclude_none=True),
         shuffle_seed=settings.shuffle_seed,
+        cluster=settings.cluster,
         private=settings.private,
         metadata=metadata,
     )
