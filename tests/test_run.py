@@ -15,7 +15,8 @@ from helpers.stored_tables import TABLES, assert_same, tables
 
 from reghar.cli import main, make_parser
 from reghar.cli.run import settings_from
-from reghar.run.plan import make_plan, probe_room
+from reghar.run.context import probe_room
+from reghar.run.planning import make_plan
 from reghar.store import load_run
 from reghar.store.parts import part_numbers
 

@@ -12,7 +12,7 @@ from reghar.engines.scripted import ScriptedEngine
 from reghar.prompting.scripted import ByteTokenizer
 from reghar.protocol import Protocol
 from reghar.report.schema import Report
-from reghar.run.plan import make_plan
+from reghar.run.planning import make_plan
 from reghar.run.settings import RunSettings
 
 COMMAND = [

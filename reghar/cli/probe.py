@@ -29,7 +29,8 @@ def handle(arguments: argparse.Namespace) -> int:
     import shlex
 
     from reghar.cli.run import run_and_report
-    from reghar.run.plan import make_plan, output_folder
+    from reghar.run.plan import output_folder
+    from reghar.run.planning import make_plan
     from reghar.run.reprobe import adopt_traces, reprobe_settings
     from reghar.store import load_run
 

@@ -74,7 +74,8 @@ def handle(arguments: argparse.Namespace) -> int:
 def run_from(arguments: argparse.Namespace) -> Path | None:
     """Plans, runs and reports; the run's folder, or None after a dry run."""
     from reghar.run.cost import dry_run_table
-    from reghar.run.plan import make_plan, output_folder
+    from reghar.run.plan import output_folder
+    from reghar.run.planning import make_plan
 
     if not 0 < arguments.gpu_tokens_per_second < math.inf:
         raise InputError(f"--gpu-tokens-per-second must be above 0, not {arguments.gpu_tokens_per_second}")

@@ -13,7 +13,8 @@ from lm_eval.api.registry import register_model
 from reghar.errors import InputError
 from reghar.lm_eval_bridge.requests import Requests, RunAnswers
 from reghar.lm_eval_bridge.task import TraceText
-from reghar.run.plan import make_plan, output_folder
+from reghar.run.plan import output_folder
+from reghar.run.planning import make_plan
 from reghar.run.settings import RunSettings
 from reghar.store import StoredRun, load_run
 from reghar.tasks.task import short_name

@@ -81,9 +81,7 @@ class RunSettings:
     budgets: str = option(_CURVE, "reg, reg-32k, exp:N, linear:N or a list of tokens", default="reg")
     """See `reghar.budgets.parse_budgets`."""
     budget_counts: BudgetCounts = option(
-        _CURVE,
-        "tokens that a budget counts: all of the response, or its thinking alone",
-        default="response",
+        _CURVE, "tokens that a budget counts: all of the response, or its thinking alone", default="response"
     )
     max_tokens: int | None = option(
         _CURVE,
@@ -94,11 +92,7 @@ class RunSettings:
         default_text=f"{DEFAULT_MAX_TOKENS}, or what the context allows",
     )
     probe: str | None = option(
-        _CURVE,
-        "reo-rl, final-answer, s1 or summary",
-        metavar="NAME",
-        default=None,
-        default_text="reo-rl",
+        _CURVE, "reo-rl, final-answer, s1 or summary", metavar="NAME", default=None, default_text="reo-rl"
     )
     probe_text: str | None = option(
         _CURVE, "a probe of your own; {close_thinking} is filled in", metavar="TEXT", default=None

@@ -1,0 +1,54 @@
+"""The model of a run as its engine will have it: tokenizer, context, and how its tokens travel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reghar.engines.version import require_version
+from reghar.errors import InputError
+from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
+from reghar.prompting.tokenizer import Model, load_model
+from reghar.protocol import Tokens
+from reghar.run.settings import RunSettings
+
+
+def model_of(settings: RunSettings) -> Model:
+    """The model that is named, without its weights. Raises `InputError` for one that the engine has not."""
+    if settings.engine == "scripted":
+        return scripted_model()
+    if settings.model != SCRIPTED_MODEL:
+        if settings.engine == "vllm":
+            require_version()
+        trusted = settings.engine_arguments.get("trust_remote_code") is True
+        return load_model(settings.model, settings.revision, trust_remote_code=trusted)
+    if settings.engine == "vllm":
+        raise InputError("model 'scripted' has no weights: give --engine scripted")
+    return scripted_model()
+
+
+def ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, list[str]]:
+    """With the engine `openai`: the model with the servers' context, how tokens travel, and notes."""
+    if settings.engine != "openai":
+        return model, "ids", []
+    from reghar.engines.preflight import base_urls, inspect_server
+
+    if settings.base_url is None:
+        raise InputError("--engine openai needs --base-url, such as http://localhost:8000")
+    servers = [
+        inspect_server(url, model, settings.api_key_env, served_name=settings.served_model_name)
+        for url in base_urls(settings.base_url)
+    ]
+    lengths = [n for n in (model.context_length, *(s.context_length for s in servers)) if n is not None]
+    notes = [
+        f"the server at {server.url} {' and '.join(server.lacks)}: its text is tokenized again, "
+        "so that cuts are not exactly where the model's tokens end; the protocol says tokens: text"
+        for server in servers
+        if server.lacks
+    ]
+    tokens: Tokens = "text" if notes else "ids"
+    notes += [
+        f"the server at {server.url} takes no top_k, min_p and repetition_penalty: its own defaults hold"
+        for server in servers
+        if not server.takes_sampling
+    ]
+    return replace(model, context_length=min(lengths, default=None)), tokens, notes
