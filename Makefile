@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 DOCS := .venv-docs
+TRACKERS := .venv-trackers
 
 .PHONY: test mutants demo check docs setup browser sandbox clean
 
@@ -44,7 +45,16 @@ sandbox:
 		{ apt-get update -qq && apt-get install -y -qq bubblewrap >/dev/null; } || true; \
 	fi
 
-test: check browser sandbox
+# Experiment trackers and inspect_ai, laid over .venv: what is installed here wins, all else is found there.
+$(TRACKERS)/.ready: requirements-trackers.txt $(READY)
+	$(PYTHON) -m venv --without-pip $(TRACKERS)
+	$(BIN)/python -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(TRACKERS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/below.pth"
+	$(BIN)/pip --python $(TRACKERS)/bin/python install --quiet --disable-pip-version-check --no-deps \
+		-r requirements-trackers.txt
+	touch $@
+
+test: check browser sandbox $(TRACKERS)/.ready
 	$(BIN)/python -m pytest
 
 # Every fault of tests/mutants/faults.txt in a copy of the tree: names those that no test finds (slow).
@@ -70,4 +80,4 @@ $(DOCS)/.ready: docs/requirements.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) dist build site
+	rm -rf $(VENV) $(DOCS) $(TRACKERS) dist build site

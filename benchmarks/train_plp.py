@@ -1,6 +1,6 @@
 """Does a reward do what it says? Fine-tunes demo:verbose with PLP, and measures it before and after.
 
-    python benchmarks/train_plp.py --out FOLDER [--minutes 10] [--alpha 4] [--cold-start 300] [--samples 2]
+    python benchmarks/train_plp.py --out FOLDER [--minutes 10] [--alpha 4] [--cold-start 1000] [--samples 2]
 
 `demo:verbose` checks every step of a ladder, which costs 10 of its 17 tokens a step and changes no
 answer: a length reward on right responses should teach it to leave the checks out. As it stands it
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10, help="of PLP, on --threads processors")
     parser.add_argument("--alpha", type=float, default=4)
     parser.add_argument("--longest", type=int, default=24, help="steps of the longest ladder in training")
-    parser.add_argument("--cold-start", type=int, default=300, metavar="STEPS")
+    parser.add_argument("--cold-start", type=int, default=1000, metavar="STEPS")
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--samples", type=int, default=2, help="a problem, in the evaluation")
@@ -170,7 +170,11 @@ def main() -> None:
         tokenizer.save_pretrained(folders[name])
 
     if arguments.cold_start:
-        cold_start(model, tokenizer, arguments.cold_start, arguments.seed)
+        made = arguments.out / "model-cold-start"
+        if made.is_dir():
+            model = AutoModelForCausalLM.from_pretrained(made)
+        else:
+            cold_start(model, tokenizer, arguments.cold_start, arguments.seed)
         save("cold-start")
     steps = fine_tune(model, tokenizer, arguments)
     save("plp")

@@ -35,6 +35,12 @@ class StorageError(RegharError):
     exit_code = 3
 
 
+class TrackerError(RegharError):
+    """An experiment tracker did not take a report; the report itself is stored (exit code 3)."""
+
+    exit_code = 3
+
+
 class RunInterruptedError(RegharError):
     """The user stopped the run; what was finished is stored (exit code 130)."""
 

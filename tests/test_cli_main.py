@@ -95,4 +95,4 @@ def test_every_command_is_in_one_group_of_the_help() -> None:
     for command in cli.COMMANDS:
         assert len(re.findall(rf"\n    {command.replace('_', '-')}\s", text)) == 1
     modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
-    assert modules - set(cli.COMMANDS) == {"__init__", "options", "streams", "until_width"}
+    assert modules - set(cli.COMMANDS) == {"__init__", "options", "streams", "tracking", "until_width"}

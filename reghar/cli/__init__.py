@@ -29,7 +29,7 @@ EXIT_CODES = """exit codes:
   0    done
   1    a check failed
   2    bad input, or things that must not be compared
-  3    the engine or the disk failed; what was finished is stored
+  3    the engine, the disk or a tracker failed; what was finished is stored
   4    a check is undecided
   70   an error of reghar itself; --debug shows where
   130  interrupted; what was finished is stored

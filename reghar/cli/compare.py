@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reghar.cli.tracking import add_tracking, track_comparison, tracker_from
 from reghar.errors import InputError, StorageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="form of the table (default: terminal)",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="also draw accuracy over length, published methods among them: FILE.png and FILE.svg",
+    )
+    add_tracking(parser)
     parser.set_defaults(handler=handle)
 
 
@@ -83,6 +91,7 @@ def handle(arguments: argparse.Namespace) -> int:
     from reghar.compare.measured import Bootstrap
     from reghar.compare.table import compare
 
+    tracker = tracker_from(arguments)
     sides, baseline = choose_baseline(arguments.sides, arguments.baseline)
     comparison = compare(
         sides,
@@ -98,6 +107,12 @@ def handle(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
     else:
         write_text(arguments.out, text)
+    if arguments.figure is not None:
+        from reghar.compare.figure import save_scatter
+
+        save_scatter(comparison, arguments.figure.with_suffix(""))
+    if tracker is not None:
+        track_comparison(tracker, comparison, baseline.runs[0].digest)
     return 0
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reghar.cli.options import add_runs, named_run
+from reghar.cli.tracking import add_tracking, track_reports, tracker_from
 from reghar.errors import InputError
 from reghar.terminal import printable
 
 if TYPE_CHECKING:
     from reghar.measures.catalogue import IntervalKind
     from reghar.report.schema import Report
+    from reghar.report.write import WrittenReport
     from reghar.store import StoredRun
 
 
@@ -51,6 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--format", choices=["md", "json"], help="print the whole report in this format instead of the table"
     )
+    add_tracking(parser)
     parser.set_defaults(handler=report)
 
 
@@ -58,6 +61,7 @@ def report(arguments: argparse.Namespace) -> int:
     """Writes, prints, returns 0. Raises InputError for a run that is none, or runs not comparable."""
     from reghar.store import load_run
 
+    tracker = tracker_from(arguments)
     named = [named_run(argument) for argument in arguments.runs]
     runs = [load_run(path) for _, path in named]
     reports = [
@@ -65,11 +69,14 @@ def report(arguments: argparse.Namespace) -> int:
         for run, (name, _) in zip(runs, named, strict=True)
     ]
     if len(runs) == 1:
-        page = _write_one(runs[0], reports[0], arguments)
+        written = _write_one(runs[0], reports[0], arguments)
     else:
-        page = _write_several(runs, reports, arguments)
+        written = _write_several(runs, reports, arguments)
+    page = written.page
     if arguments.html:
         _write_html(runs, reports, page.parent, quiet=arguments.format is not None)
+    if tracker is not None:
+        track_reports(tracker, reports, [name for name, _ in named], written.pictures)
     if arguments.format is not None:
         file = page if arguments.format == "md" else page.with_suffix(".json")
         sys.stdout.write(file.read_text(encoding="utf-8"))
@@ -100,17 +107,19 @@ def _write_html(runs: list[StoredRun], reports: list[Report], folder: Path, *, q
         sys.stderr.write(f"reghar: the samples' texts did not fit into one file: `reghar view {folders}`\n")
 
 
-def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> Path:
+def _write_one(run: StoredRun, built: Report, arguments: argparse.Namespace) -> WrittenReport:
     from reghar.report import terminal
     from reghar.report.write import write_report
 
     written = write_report(built, run, arguments.out or run.path, figures=arguments.figures)
     if arguments.format is None:
         sys.stdout.write(terminal.summary(built, written))
-    return written.page
+    return written
 
 
-def _write_several(runs: list[StoredRun], reports: list[Report], arguments: argparse.Namespace) -> Path:
+def _write_several(
+    runs: list[StoredRun], reports: list[Report], arguments: argparse.Namespace
+) -> WrittenReport:
     from reghar.report import terminal
     from reghar.report.ranking import rank
     from reghar.report.write import write_ranking, write_report
@@ -127,4 +136,4 @@ def _write_several(runs: list[StoredRun], reports: list[Report], arguments: argp
             one = write_report(built, run, folder, figures=True)
             if arguments.format is None:
                 sys.stdout.write(f"pictures of {printable(str(run.path))}: {printable(str(one.page))}\n")
-    return written.page
+    return written

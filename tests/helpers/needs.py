@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def missing(what: str) -> NoReturn:
@@ -13,3 +16,11 @@ def missing(what: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
+
+
+def trackers_python() -> Path:
+    """The interpreter of the environment with the experiment trackers and inspect_ai."""
+    folder = ROOT / ".venv-trackers"
+    if not (folder / ".ready").is_file():
+        missing("no environment with the experiment trackers: make .venv-trackers/.ready")
+    return folder / "bin" / "python"

@@ -62,17 +62,17 @@ def model_for(vocabulary: Any) -> Any:
     return model
 
 
-def train(model: Any, data: Iterator[list[Example]], steps: int) -> None:
-    """Trains for `steps` optimizer steps, the rate constant at first and then falling; writes the loss."""
+def train(model: Any, data: Iterator[list[Example]], steps: int, peak: float = PEAK_RATE) -> None:
+    """Trains for `steps` optimizer steps, the rate `peak` at first and then falling; writes the loss."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.01)
     started = time.perf_counter()
     for step in range(1, steps + 1):
         decay = min(1.0, (steps - step) / (0.6 * steps))
         for group in optimizer.param_groups:
-            group["lr"] = min(1.0, step / 30) * (LAST_RATE + (PEAK_RATE - LAST_RATE) * decay)
+            group["lr"] = min(1.0, step / 30) * (LAST_RATE + (peak - LAST_RATE) * decay)
         ids, weights = _padded(next(data))
         logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
         losses = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")

@@ -205,11 +205,27 @@ def draw_selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> 
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def trade_off(axes: Axes, models: Sequence[tuple[str, float, float]]) -> None:
+def trade_off(
+    axes: Axes,
+    models: Sequence[tuple[str, float, float]],
+    published: Sequence[tuple[str, float, float]] = (),
+) -> None:
     """Mean length and accuracy of models, a point each (REG figure 6): up and to the left is better.
 
-    `models` holds (label, mean length in tokens, accuracy 0..1).
+    `models` holds (label, mean length in tokens, accuracy 0..1); `published` the same of a paper, as open
+    marks.
     """
+    for i, (label, length, accuracy) in enumerate(published):
+        axes.scatter(
+            [length],
+            [100 * accuracy],
+            s=36,
+            facecolors="none",
+            edgecolors=style.MODELS[i % len(style.MODELS)][0],
+            marker="^DvsoPX"[i % 7],
+            label=printable(label),
+            clip_on=False,
+        )
     for i, (label, length, accuracy) in enumerate(models):
         colour, _ = style.MODELS[i % len(style.MODELS)]
         marker = "os^Dv"[i % 5]

@@ -1,0 +1,43 @@
+"""A comparison as a picture: accuracy over length, a paper's methods among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from reghar.compare.table import Comparison
+from reghar.report.figures import curves
+
+Point = tuple[str, float, float]
+"""Label, mean length in tokens, accuracy 0..1."""
+
+
+def save_scatter(comparison: Comparison, stem: Path) -> list[Path]:
+    """Writes `stem`.png and `stem`.svg, a panel for every task and for their average; returns both."""
+    panels = [
+        (
+            task,
+            partial(
+                curves.trade_off,
+                models=list(_measured(comparison, task)),
+                published=list(_published(comparison, task)),
+            ),
+        )
+        for task in comparison.tasks
+    ]
+    return curves.save(panels, stem)
+
+
+def _measured(comparison: Comparison, task: str) -> Iterator[Point]:
+    for side in comparison.sides:
+        length = comparison.cell(task, side, "mean_length").value
+        accuracy = comparison.cell(task, side, "accuracy_full").value
+        if length is not None and accuracy is not None:
+            yield side, length, accuracy
+
+
+def _published(comparison: Comparison, task: str) -> Iterator[Point]:
+    for row in comparison.published:
+        if row.task == task:
+            yield f"{row.method} (published)", row.mean_length, row.accuracy
