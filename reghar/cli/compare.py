@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 DESCRIPTION = """Accuracy, length and REG of every side, task by task and on average, and every
 difference from the baseline with its paired bootstrap interval, p-value and the difference that
 could have been detected. A side is a run, or several runs of one method (training seeds) joined by
-a plus sign: their mean. NAME= says what tables call it."""
+a plus sign: their mean. NAME= says what tables call it. From three runs of a side on there are intervals
+over training seeds as well."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

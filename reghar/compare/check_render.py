@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
+from reghar.compare.cell_text import figure, p_text, signed
 from reghar.compare.check import Check
-from reghar.compare.render import figure, p_text, signed
 from reghar.compare.verdicts import Verdict, exit_code
 from reghar.measures.catalogue import QUESTIONS
 from reghar.report.markdown import figure as raw_figure

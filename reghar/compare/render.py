@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from reghar.compare import seeds_render
 from reghar.compare.balanced import BALANCED_LENGTH
 from reghar.compare.cell import Cell
+from reghar.compare.cell_text import HEADINGS, figure, p_text, signed
 from reghar.compare.lengths import (
     AVERAGE_POOLED,
     COMPRESSION,
@@ -21,14 +23,6 @@ from reghar.report.templates import render
 from reghar.terminal import printable
 from reghar.terminal import table as columns
 
-HEADINGS = {
-    "accuracy_full": "Accuracy (%)",
-    "mean_length": "Length",
-    "reg": "REG",
-    "accuracy_at_l_max": "At L_max (%)",
-    BALANCED_LENGTH: "Balanced length",
-}
-"""Measures as tables call them; in tokens where no unit is named."""
 _TABLE_1 = ("accuracy_full", "mean_length", "reg")
 """Columns of REG table 1 under each task."""
 _CSV = (
@@ -66,6 +60,8 @@ def markdown(comparison: Comparison) -> str:
         lengths=length_rows(comparison),
         differences_header=list(_DIFFERENCES),
         differences=difference_rows(comparison),
+        seeds_header=list(seeds_render.HEADER),
+        seeds=list(seeds_render.seed_rows(comparison)),
         notes=legend(comparison),
     )
 
@@ -79,7 +75,8 @@ def terminal(comparison: Comparison, width: int | None) -> str:
         f"Lengths against {printable(comparison.baseline)}\n\n"
         f"{columns(_LENGTHS, length_rows(comparison), names=2, width=width)}\n"
         f"Differences from {printable(comparison.baseline)}\n\n"
-        f"{columns(_DIFFERENCES, difference_rows(comparison), names=3, width=width)}\n{notes}"
+        f"{columns(_DIFFERENCES, difference_rows(comparison), names=3, width=width)}\n"
+        f"{seeds_render.terminal(comparison, width)}{notes}"
     )
 
 
@@ -87,7 +84,8 @@ def to_csv(comparison: Comparison) -> str:
     """One row a task, side and measure, figures unrounded; empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV)
+    seeds = {cell.key: cell for cell in comparison.seeds}
+    writer.writerow([*_CSV, *(seeds_render.CSV_HEADER if seeds else ())])
     for cell in comparison.cells:
         found = cell.difference
         writer.writerow(
@@ -100,20 +98,29 @@ def to_csv(comparison: Comparison) -> str:
                     if found is None
                     else (found.value, found.low, found.high, found.p_value, found.detectable)
                 ),
+                *seeds_render.csv_columns(seeds, (cell.task, cell.side, cell.measure)),
             ]
         )
     for row in comparison.published:
         names = (_inert(row.task), f"{row.method} (published)", f"{row.baseline} (published)")
         percent = None if row.change is None else 100 * row.change
+        more = seeds_render.csv_columns(seeds, None)
         for measure, value in (("accuracy_full", row.accuracy), ("mean_length", row.mean_length)):
-            writer.writerow([*names, measure, *MEASURES[measure], value, *(None,) * 6])
-        writer.writerow([*names, "reg", *MEASURES["reg"], row.reg, percent, *(None,) * 5])
+            writer.writerow([*names, measure, *MEASURES[measure], value, *(None,) * 6, *more])
+        writer.writerow([*names, "reg", *MEASURES["reg"], row.reg, percent, *(None,) * 5, *more])
     return text.getvalue()
 
 
 def latex(comparison: Comparison) -> str:
-    """Two tabulars for booktabs: REG table 1 (one row per side, columns by task), the differences."""
-    return "\n".join((*_latex_table_1(comparison), "", *_latex_differences(comparison))) + "\n"
+    """Tabulars for booktabs: REG table 1 (one row per side, columns by task), the differences, and, where
+    a side has enough training seeds, what there is over them."""
+    seeds = (
+        ("", *_latex_rows(seeds_render.HEADER, seeds_render.seed_rows(comparison), "lllrrrrrr"))
+        if comparison.seeds
+        else ()
+    )
+    differences = _latex_rows(_DIFFERENCES, difference_rows(comparison), "lllrrrr")
+    return "\n".join((*_latex_table_1(comparison), "", *differences, *seeds)) + "\n"
 
 
 def summary_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
@@ -169,6 +176,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "corrected for the number of comparisons. Detectable: the smallest true difference found with "
         "80% power at 5%."
     )
+    yield from seeds_render.legend(comparison)
     balanced = any(cell.measure == BALANCED_LENGTH for cell in comparison.cells)
     if balanced and comparison.bootstrap.interval == "samples":
         yield "Balanced lengths are means over problems: their differences draw whole problems."
@@ -180,24 +188,6 @@ def legend(comparison: Comparison) -> Iterator[str]:
             "of a task), without interval."
         )
     yield from comparison.notes
-
-
-def figure(value: float | None, unit: str) -> str:
-    """A figure with one decimal, as in REG table 1; fractions in %; a dash for none."""
-    if value is None:
-        return "–"
-    return f"{100 * value if unit == 'fraction' else value:,.1f}".replace("-", "−")
-
-
-def signed(value: float, unit: str) -> str:
-    """A difference with its sign and one decimal; of fractions in percentage points."""
-    text = f"{100 * value if unit == 'fraction' else value:+,.1f}".replace("-", "−")
-    return "0.0" if text.strip("+−") == "0.0" else text
-
-
-def p_text(p_value: float) -> str:
-    """A p-value with two digits that count."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}" if p_value < 0.1 else f"{p_value:.2f}"
 
 
 def _columns(comparison: Comparison) -> tuple[str, ...]:
@@ -274,12 +264,12 @@ def _latex_table_1(comparison: Comparison) -> Iterator[str]:
     yield r"\end{tabular}"
 
 
-def _latex_differences(comparison: Comparison) -> Iterator[str]:
-    yield r"\begin{tabular}{lllrrrr}"
+def _latex_rows(header: Sequence[str], rows: Iterable[tuple[str, ...]], form: str) -> Iterator[str]:
+    yield rf"\begin{{tabular}}{{{form}}}"
     yield r"\toprule"
-    yield _latex_row(_tex(name) for name in _DIFFERENCES)
+    yield _latex_row(_tex(name) for name in header)
     yield r"\midrule"
-    for row in difference_rows(comparison):
+    for row in rows:
         yield _latex_row(_tex(cell) for cell in row)
     yield r"\bottomrule"
     yield r"\end{tabular}"

@@ -18,11 +18,13 @@ from reghar.compare.measured import (
     shared_reference,
 )
 from reghar.compare.published import NOTE, PublishedRow, published_rows
+from reghar.compare.seeds import SeedCell, SeedSide, seed_cells
 from reghar.compare.sides import Side, require_comparable, shared_problems
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
 from reghar.measures.catalogue import MEASURES
 from reghar.measures.reg import change
+from reghar.measures.training_seeds import FEWEST
 
 SHOWN = ("accuracy_full", "mean_length", "reg", "accuracy_at_l_max")
 """Measures that are compared: those of REG table 1, and accuracy at L_max."""
@@ -48,6 +50,8 @@ class Comparison:
     """Name of the frontier; None where REG itself is unknown and only its differences are."""
     bootstrap: Bootstrap
     notes: tuple[str, ...]
+    seeds: tuple[SeedCell, ...] = ()
+    """Intervals over training seeds, of sides with enough of them."""
     published: tuple[PublishedRow, ...] = ()
     """A paper's methods on the same tasks."""
 
@@ -95,6 +99,8 @@ def compare(
     cells += [cell for side in others for cell in length_cells(side, against, average=AVERAGE)]
     if len(problems) > 1:
         cells += [cell for side in measured.values() for cell in pooled_cells(side, against, SHOWN)]
+    by_seed = [SeedSide(side=s, measured=measured[s.label], problems=problems) for s in sides]
+    seeds = seed_cells(by_seed, by_seed[sides.index(baseline)], SHOWN, average=AVERAGE)
     measures: tuple[str, ...] = SHOWN
     if balanced is not None:
         lengths, told = balanced_cells(
@@ -112,6 +118,7 @@ def compare(
         frontier=reference.record.name if reference.record is not None else None,
         bootstrap=bootstrap,
         notes=(*notes, *_notes(sides, reference, measured), *_published_notes(papers)),
+        seeds=tuple(seeds),
         published=papers,
     )
 
@@ -187,9 +194,11 @@ def _notes(
         )
     for side in sides:
         if len(side.runs) > 1:
+            enough = len(side.runs) >= FEWEST
+            where = "those stand under 'Over training seeds'" if enough else f"those need {FEWEST} runs"
             yield (
-                f"{side.label} is the mean over {len(side.runs)} runs: its intervals speak of these trained "
-                "models, not of further training seeds"
+                f"{side.label} is the mean over {len(side.runs)} runs: its other intervals speak of these "
+                f"trained models, not of further training seeds; {where}"
             )
     told: list[str] = []
     for side_measured in measured.values():
