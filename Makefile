@@ -54,8 +54,11 @@ $(TRACKERS)/.ready: requirements-trackers.txt $(READY)
 		-r requirements-trackers.txt
 	touch $@
 
+# Tests with the real engine take the whole machine, one after the other; all others run beside each other, a file
+# in one process, of one thread each: threads of several processes on the same cores wait for one another.
 test: check browser sandbox $(TRACKERS)/.ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not engine" --numprocesses=logical --maxprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest -m engine
 
 # Every fault of tests/mutants/faults.txt in a copy of the tree: names those that no test finds (slow).
 mutants: $(READY)

@@ -140,7 +140,7 @@ def test_bad_data_is_one_clear_line(rows: Write, content: list[Any], message: st
     ("name", "content", "message"),
     [
         ("aime24.jsonl", b"\xff\xfe{}", r"aime24\.jsonl is not UTF-8"),
-        ("aime24.jsonl.gz", gzip.compress(b"{}" * 1000)[:-12], r"not a whole gzip file"),
+        ("aime24.jsonl.gz", gzip.compress(b"{}" * 1000, mtime=0)[:-12], r"not a whole gzip file"),
         ("aime24.jsonl.gz", b"no gzip at all", r"not a whole gzip file"),
         ("aime25.jsonl", b"{}", r"neither aime24\.jsonl nor aime24\.jsonl\.gz"),
     ],
