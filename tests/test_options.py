@@ -34,6 +34,9 @@ def test_every_setting_is_given_by_its_flag(option) -> None:
     for flag in option.flags:
         given = given_settings(make_parser().parse_args(["run", flag, *words]))
         assert given == {option.name: value}
+        typed = option.words(value)
+        assert given_settings(make_parser().parse_args(["run", *typed])) == given
+        assert option.words(None) == []
         if option.repeated:
             twice = given_settings(make_parser().parse_args(["run", flag, *words, flag, *words]))
             assert len(twice[option.name]) == (2 if isinstance(value, tuple) else 1)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reghar.cli.options import add_option, given_settings
+from reghar.cli.tracking import add_tracking, track_reports, tracker_from
 from reghar.errors import EngineError, InputError, RunInterruptedError, StorageError
 from reghar.run.settings import ENGINE_AND_OUTPUT, RunSettings, run_options
 
@@ -23,6 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "run", help="generate traces, force answers at every budget, score, report", description=__doc__
     )
     add_run_options(parser)
+    add_tracking(parser.add_argument_group("experiment tracker (docs/training.md)"))
     parser.set_defaults(handler=handle)
 
 
@@ -66,8 +68,13 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
 
 
 def handle(arguments: argparse.Namespace) -> int:
-    """Plans, runs and reports."""
-    run_from(arguments)
+    """Plans, runs, reports, and sends the report to a tracker."""
+    tracker = tracker_from(arguments)
+    path = run_from(arguments)
+    if tracker is not None and path is not None:
+        from reghar.report.schema import Report
+
+        track_reports(tracker, [Report.read(path)], [None], sorted(path.glob("curves.png")))
     return 0
 
 

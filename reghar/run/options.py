@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -83,6 +84,20 @@ class Option:
         notes += ["may be repeated"] if self.repeated else []
         notes += [f"default: {default}"] if default else []
         return f"{self.help} ({'; '.join(notes)})" if notes else self.help
+
+    def words(self, value: Any) -> list[str]:
+        """The flag as it is typed for this value; nothing for None, which no flag says."""
+        if value is None:
+            return []
+        if isinstance(self.metavar, tuple):
+            return [self.flag, *map(str, value)]
+        if isinstance(value, dict):
+            entries = [f"{key}={json.dumps(one)}" for key, one in value.items()]
+        elif self.repeated:
+            entries = list(value)
+        else:
+            entries = [",".join(value) if self.commas else str(value)]
+        return [f"{self.flag}={entry}" for entry in entries]
 
     def check(self, value: Any) -> None:
         """Raises `InputError` for a value that cannot be, whatever the others are."""
