@@ -29,7 +29,6 @@ from reghar.engines.base import Chunk, EngineInfo, Sampling
 from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.schedule import Schedule
 from reghar.prompting.tokenizer import load_model
-from reghar.run.replicas import _count
 from reghar.store.folder import RunFolder
 from reghar.tasks import Problem
 
@@ -111,7 +110,7 @@ def replica_cost(done: JobResult, count: int) -> tuple[float, int]:
         start = time.process_time()
         for _ in range(count):
             job: JobResult = pickle.loads(wire)  # noqa: S301 - our own
-            _count(activity, job)
+            activity.add(job)
             run.add(job)
         run.flush()
         return time.process_time() - start, len(wire)

@@ -16,7 +16,8 @@ import pytest
 from helpers.stored_tables import assert_same, tables, wait_for_part
 
 from reghar.cli import main
-from reghar.run.replicas import _places, gpus_of, inside_ray
+from reghar.run.ray_cluster import places_of
+from reghar.run.replica_worker import gpus_of, inside_ray
 
 PAIRS = 12 * 4
 
@@ -59,7 +60,7 @@ def replicas(process: subprocess.Popen[str]) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
         try:
-            if "_Worker" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+            if "ReplicaWorker" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
                 found.append(child)
         except psutil.NoSuchProcess:
             continue
@@ -119,14 +120,14 @@ def test_a_cluster_that_is_not_there(
 
 
 def test_replicas_on_one_machine_share_its_cores() -> None:
-    assert _places(["a", "b", "a", "a"]) == [(0, 3), (0, 1), (1, 3), (2, 3)]
+    assert places_of(["a", "b", "a", "a"]) == [(0, 3), (0, 1), (1, 3), (2, 3)]
 
 
 IN_AN_ACTOR = """
 import json, ray, ray.util, sys
 from vllm.config import ParallelConfig
 from vllm.v1.executor import ray_utils
-from reghar.run.replicas import inside_ray
+from reghar.run.replica_worker import inside_ray
 
 # What vLLM asks where it runs, as it is in an actor with a bundle.
 ray.is_initialized = lambda: True

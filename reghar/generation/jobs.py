@@ -51,6 +51,12 @@ class JobResult:
     """False when the trace was stored before."""
     answers: tuple[ForcedAnswer, ...]
 
+    @property
+    def generated_tokens(self) -> int:
+        """Response and answer tokens generated for it."""
+        trace = len(self.trace.token_ids) - self.trace.given_tokens if self.is_new else 0
+        return trace + sum(len(answer.token_ids) for answer in self.answers)
+
 
 @dataclass(kw_only=True)
 class Activity:
@@ -63,6 +69,15 @@ class Activity:
     probe_prompt_tokens: int = 0
     cached_tokens: int = 0
     """Probe prompt tokens that were found in the cache."""
+
+    def add(self, result: JobResult) -> None:
+        """Counts a job that was done elsewhere."""
+        forced = [answer for answer in result.answers if answer.forced]
+        self.jobs += 1
+        self.probes += len(forced)
+        self.tokens += result.generated_tokens
+        self.probe_prompt_tokens += sum(answer.prompt_tokens for answer in forced)
+        self.cached_tokens += sum(answer.cached_tokens or 0 for answer in forced)
 
 
 async def run_jobs(

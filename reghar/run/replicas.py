@@ -8,29 +8,20 @@ which others draw again from their seeds. A dead replica is started again in its
 from __future__ import annotations
 
 import asyncio
-import os
-import re
-import socket
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import EngineInfo
 from reghar.engines.supervised import LEAST_PATIENCE, RESTARTS
 from reghar.errors import EngineError
-from reghar.generation.jobs import Activity, Job, JobResult
-from reghar.prompting.scripted import SCRIPTED_MODEL
-from reghar.run.engine import Activities, LocalEngine, Member
+from reghar.generation.jobs import Job, JobResult
+from reghar.run.engine import Activities, Member
+from reghar.run.ray_cluster import NoRoomError, RayCluster, last_line, places_of
 
 if TYPE_CHECKING:
     from reghar.run.plan import Plan
-from reghar.run.settings import EngineName
-
-PLACEMENT_SECONDS = 900.0
-"""Longest wait for a cluster to find room for all replicas; it may have to start nodes first."""
-
-CONNECT_SECONDS = 10.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,8 +45,7 @@ class RayFleet:
         self._plan = plan
         self._activities = activities
         self._info: EngineInfo | None = None
-        self._group: Any = None
-        self._is_ours = False
+        self._cluster = RayCluster(plan)
         self._replicas: list[Replica] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
@@ -90,19 +80,18 @@ class RayFleet:
             import ray
         except ImportError as error:
             raise EngineError(f"Ray cannot be imported: {error}; install reghar[ray]") from error
-        self._join(self._plan.settings.address)
+        self._cluster.join()
         try:
-            bundle = self._bundle()
-            self._place(bundle)
-            actors = [self._actor(number) for number in range(self._plan.settings.replicas)]
+            self._cluster.place()
+            actors = [self._cluster.actor(number) for number in range(self._plan.settings.replicas)]
             hosts = ray.get([actor.host.remote() for actor in actors])
-            places = _places(hosts)
+            places = places_of(hosts)
             infos = ray.get([actor.start.remote(*place) for actor, place in zip(actors, places, strict=True)])
         except (ray.exceptions.RayActorError, EngineError) as error:
             self._shut_down()
-            line = _first_line(error)
+            line = last_line(error)
             raise EngineError(
-                line if isinstance(error, _NoRoomError) else f"a replica cannot start: {line}"
+                line if isinstance(error, NoRoomError) else f"a replica cannot start: {line}"
             ) from error
         except BaseException:
             self._shut_down()  # a signal while the models were loading
@@ -118,7 +107,7 @@ class RayFleet:
             arguments={
                 "replicas": len(actors),
                 "nodes": len(set(hosts)),
-                "resources": bundle,
+                "resources": self._cluster.bundle,
                 "engine": infos[0].arguments,
             },
         )
@@ -145,8 +134,8 @@ class RayFleet:
             finally:
                 each.in_flight -= 1
             each.jobs += 1
-            each.tokens += _tokens(result)
-            _count(self._activities[job.problem.task], result)
+            each.tokens += result.generated_tokens
+            self._activities[job.problem.task].add(result)
             return result
 
     async def close(self) -> None:
@@ -170,14 +159,12 @@ class RayFleet:
 
     def _bury(self, each: Replica, error: BaseException) -> None:
         """A replica whose engine died is ended whole: its other jobs then come back as well."""
-        import ray
-
         if not each.alive:
             return
         each.alive = False
         each.deaths += 1
-        self.failures.append(f"{each.name}: {_first_line(error)}")
-        ray.kill(each.actor)
+        self.failures.append(f"{each.name}: {last_line(error)}")
+        self._cluster.end(each.actor)
         if each.deaths <= RESTARTS:
             self._begin(self._revive(each))
         self._changed.set()
@@ -187,13 +174,13 @@ class RayFleet:
         import ray
 
         while each.deaths <= RESTARTS:
-            actor = self._actor(each.number)
+            actor = self._cluster.actor(each.number)
             try:
                 await actor.start.remote(*each.place)
             except (ray.exceptions.RayActorError, EngineError) as error:
                 each.deaths += 1
-                self.failures.append(f"{each.name}: {_first_line(error)}")
-                ray.kill(actor)
+                self.failures.append(f"{each.name}: {last_line(error)}")
+                self._cluster.end(actor)
             else:
                 each.actor, each.alive = actor, True
                 break
@@ -221,191 +208,13 @@ class RayFleet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _actor(self, number: int) -> Any:
-        import ray
-
-        bundle, settings = self._bundle(), self._plan.settings
-        options = {
-            "num_cpus": bundle["CPU"],
-            "num_gpus": bundle.get("GPU", 0),
-            # A job more than the driver ever sends, so that a question is never queued behind jobs.
-            "max_concurrency": 2 * settings.concurrency * settings.replicas + 8,
-            "scheduling_strategy": ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
-                self._group, placement_group_bundle_index=number
-            ),
-        }
-        return ray.remote(**options)(_Worker).remote(replace(self._plan, tasks={}, problems={}))
-
-    def _join(self, address: str | None) -> None:
-        import ray
-
-        if address is not None:
-            _require_answer(address)
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # Ray refuses a number of CPUs for a cluster that is there already.
-        local = (
-            {"num_cpus": max(os.cpu_count() or 1, self._plan.settings.replicas)} if address is None else {}
-        )
-        try:
-            ray.init(
-                # "local": never a cluster that happens to be named in the environment.
-                address=address or "local",
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                logging_level="ERROR",
-                **local,
-            )
-        except Exception as error:
-            # Where its processes do not come up, Ray raises just that.
-            raise EngineError(
-                f"no Ray cluster at {address or 'this machine'}: {_first_line(error)}; start one with "
-                "`ray start --head`, or mend --address"
-            ) from error
-        self._is_ours = True
-
-    def _bundle(self) -> dict[str, float]:
-        """What one replica occupies: its GPUs, or a CPU where the cluster has no GPU."""
-        import ray
-
-        gpus = gpus_of(self._plan.settings.engine_arguments)
-        has_gpus = ray.cluster_resources().get("GPU", 0) > 0 and self._plan.settings.model != SCRIPTED_MODEL
-        return {"CPU": 1.0, "GPU": float(gpus)} if has_gpus else {"CPU": 1.0}
-
-    def _place(self, bundle: dict[str, float]) -> None:
-        """Room for all replicas, or none: no run starts on half of what was asked for."""
-        import ray
-
-        count = self._plan.settings.replicas
-        there = ray.cluster_resources()
-        wanted = {name: amount * count for name, amount in bundle.items()}
-        missing = [name for name, amount in wanted.items() if there.get(name, 0) < amount]
-        patience = PLACEMENT_SECONDS if self._plan.settings.address else 0.0
-        self._group = ray.util.placement_group(
-            [bundle] * count, strategy="SPREAD" if "GPU" not in bundle else "PACK"
-        )
-        if (missing and not patience) or not self._group.wait(max(patience, 60.0)):
-            raise _NoRoomError(
-                f"{count} replicas of {_text(bundle)} need {_text(wanted)}; Ray has "
-                f"{_text({name: there.get(name, 0) for name in bundle})}; lower --replicas"
-            )
-
     def _shut_down(self) -> None:
-        if not self._is_ours:
-            return
-        import ray
-
-        self._is_ours = False
         for each in self._replicas:
             if each.alive:
                 each.alive = False
-                ray.kill(each.actor)
-        if self._group is not None:
-            ray.util.remove_placement_group(self._group)
-        ray.shutdown()
-
-
-class _NoRoomError(EngineError):
-    """The cluster is too small."""
-
-
-class _Worker:
-    """In a process of Ray's: one engine, and the schedule over the jobs that come."""
-
-    def __init__(self, plan: Plan) -> None:
-        settings = plan.settings
-        kind: EngineName = "scripted" if settings.model == SCRIPTED_MODEL else "vllm"
-        if kind == "vllm":
-            settings = replace(settings, engine_arguments=inside_ray(settings.engine_arguments))
-        plan = replace(plan, settings=replace(settings, engine=kind))
-        self._engine = LocalEngine(plan, None, {name: Activity() for name in plan.protocol.tasks})
-
-    async def host(self) -> str:
-        """Address of the machine."""
-        import ray
-
-        return str(ray.util.get_node_ip_address())
-
-    async def start(self, place: int, places: int) -> EngineInfo:
-        """Loads the engine; on a machine without GPUs, on every `places`-th core from `place` on."""
-        cores = sorted(os.sched_getaffinity(0))
-        if not os.environ.get("CUDA_VISIBLE_DEVICES") and places > 1:
-            os.sched_setaffinity(0, cores[place % len(cores) :: places])
-        self._engine.start()
-        return self._engine.info
-
-    async def alive(self) -> bool:
-        """Answers at once, as long as the process can."""
-        return True
-
-    async def do(self, job: Job) -> JobResult:
-        """See `JobEngine`."""
-        return await self._engine.do(job)
-
-
-def inside_ray(arguments: dict[str, Any]) -> dict[str, Any]:
-    """The engine's arguments for a replica.
-
-    Left to itself, vLLM inside a Ray actor spreads several workers by Ray, which needs a bundle for
-    each GPU; a replica has one bundle with all of its GPUs, on one machine.
-    """
-    return {"distributed_executor_backend": "mp", **arguments} if gpus_of(arguments) > 1 else arguments
-
-
-def gpus_of(arguments: dict[str, Any]) -> int:
-    """GPUs that one engine with these arguments runs on."""
-    gpus = 1
-    for name in ("tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"):
-        gpus *= int(arguments.get(name) or 1)
-    return gpus
+                self._cluster.end(each.actor)
+        self._cluster.leave()
 
 
 async def _answer(actor: Any) -> None:
     await actor.alive.remote()
-
-
-def _require_answer(address: str) -> None:
-    """Ray itself tries for minutes to reach a cluster that is not there."""
-    match = re.fullmatch(r"\[?([^\[\]/]+)\]?:(\d+)", address)
-    if match is None:
-        return  # `auto`, or an address that is not a cluster's own
-    try:
-        socket.create_connection((match[1], int(match[2])), timeout=CONNECT_SECONDS).close()
-    except OSError as error:
-        raise EngineError(
-            f"no Ray cluster at {address}: {error}; start one with `ray start --head`, or mend --address"
-        ) from error
-
-
-def _places(hosts: list[str]) -> list[tuple[int, int]]:
-    """(which, of how many) each replica is on its machine."""
-    total, seen = Counter(hosts), Counter[str]()
-    places = []
-    for host in hosts:
-        places.append((seen[host], total[host]))
-        seen[host] += 1
-    return places
-
-
-def _tokens(result: JobResult) -> int:
-    """Generated for a job."""
-    trace = len(result.trace.token_ids) - result.trace.given_tokens if result.is_new else 0
-    return trace + sum(len(answer.token_ids) for answer in result.answers)
-
-
-def _count(activity: Activity, result: JobResult) -> None:
-    forced = [answer for answer in result.answers if answer.forced]
-    activity.jobs += 1
-    activity.probes += len(forced)
-    activity.tokens += _tokens(result)
-    activity.probe_prompt_tokens += sum(answer.prompt_tokens for answer in forced)
-    activity.cached_tokens += sum(answer.cached_tokens or 0 for answer in forced)
-
-
-def _text(resources: dict[str, float]) -> str:
-    return " and ".join(f"{amount:g} {name}" for name, amount in resources.items())
-
-
-def _first_line(error: BaseException) -> str:
-    # Ray shows the whole traceback of the other process; the cause's own message is its last line.
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
