@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -125,3 +125,25 @@ def keep_copy(path: Path) -> None:
     """A hidden copy of a part that is about to lose rows. Raises `StorageError`."""
     with path.open("rb") as part:
         write_aside(path.with_name(f".{path.name}.orphans"), partial(shutil.copyfileobj, part))
+
+
+def read_parts(
+    folder: Path,
+    schema: pa.Schema,
+    columns: list[str] | None = None,
+    where: Mapping[str, str] | None = None,
+) -> pa.Table:
+    """The rows of all parts in a folder, those alone in which each column of `where` has its value; parts
+    that are broken are passed over."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = [pa.schema([schema.field(name) for name in columns or schema.names]).empty_table()]
+    for number in part_numbers(folder):
+        part = read_part(part_path(folder, number), schema, columns)
+        if part is None:
+            continue
+        for name, value in (where or {}).items():
+            part = part.filter(pc.equal(part[name], value))
+        rows.append(part)
+    return pa.concat_tables(rows)
