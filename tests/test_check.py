@@ -19,10 +19,11 @@ from reghar.compare.evidence import Sampled
 from reghar.compare.gates import Gate, gates_from_flags
 from reghar.compare.measured import Bootstrap
 from reghar.compare.unpaired import independent_difference
-from reghar.compare.verdicts import decide, gather, verdicts
+from reghar.compare.verdicts import Evidence, decide, gather, verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
 from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
+from reghar.measures.bootstrap import problem_expansion
 from reghar.measures.catalogue import Measure, settled
 from reghar.measures.estimate import Difference, Estimate
 from reghar.report.schema import Report
@@ -88,6 +89,43 @@ def test_enough_problems_decide() -> None:
         shrunk = Difference.of(replace(noise, replicates=replicates))
         (again,) = decide([replace(verdict.evidence, difference=shrunk)])
         assert (again.state == "undecided") == (state == "undecided"), count
+
+
+@pytest.mark.parametrize(("harm", "unit"), [(1.0, "tokens"), (-1.0, "fraction")])
+def test_worse_means_worse_than_what_is_tolerated(harm: float, unit: str) -> None:
+    """A difference that is certain, of which no more than the tolerance is: undecided, and no error."""
+    scale = 1.0 if unit == "tokens" else 0.01
+    noise = np.random.default_rng(0).normal(size=2_000)
+    estimate = Estimate(
+        value=4 * harm * scale,
+        replicates=(4 * harm + noise) * scale,
+        expansion=problem_expansion(400),
+        units=400,
+        drawn="problems",
+        difference=True,
+    )
+
+    def state(tolerance: float) -> str:
+        evidence = Evidence(
+            gate=Gate(measure="reg", tolerance=tolerance * scale),
+            test="paired",
+            value=0.0,
+            base=0.0,
+            unit=unit,
+            harm=harm,
+            difference=Difference.of(estimate),
+            drawn="problems",
+            units=400,
+            fewest=6,
+        )
+        (verdict,) = decide([evidence])
+        assert verdict.differs
+        assert verdict.worsening == pytest.approx(4 * scale)
+        return verdict.state
+
+    tolerances = (0, 2, 3, 4, 5, 6)
+    found = ["worse", "worse", "undecided", "undecided", "undecided", "not worse"]
+    assert [state(tolerance) for tolerance in tolerances] == found
 
 
 def test_a_worse_run_fails_and_a_better_one_passes(

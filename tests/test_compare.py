@@ -244,6 +244,27 @@ def test_tables_hold_every_side_and_task(comparison: Comparison) -> None:
     assert [line.count("&") for line in body] == [12, 12, 12]
 
 
+def test_a_difference_is_side_minus_baseline_in_every_form(comparison: Comparison) -> None:
+    cells = [cell for cell in comparison.cells if cell.difference is not None]
+    rows = list(render.difference_rows(comparison))
+    table = list(csv.DictReader(io.StringIO(render.to_csv(comparison))))
+    assert len(rows) == len(cells)
+    for cell, row in zip(cells, rows, strict=True):
+        found = cell.difference
+        assert found is not None
+        scale = 100 if cell.unit == "fraction" else 1
+        values = [scale * one for one in (found.value, found.low, found.high)]
+        read = [float(text.replace("−", "-").replace(",", "")) for text in (row[3], *row[4].split(" to "))]
+        assert read == pytest.approx(values, abs=0.051)
+        key = (cell.task, cell.side, cell.measure)
+        written = next(line for line in table if (line["task"], line["side"], line["measure"]) == key)
+        ends = [float(written[name]) for name in ("difference", "low", "high")]
+        assert ends == [found.value, found.low, found.high]
+        base = comparison.cell(cell.task, comparison.baseline, cell.measure).value
+        if cell.value is not None and base is not None:
+            assert found.value == pytest.approx(cell.value - base, abs=1e-9)
+
+
 def test_hostile_names_stay_text(sides: list[Side]) -> None:
     hostile = replace(sides[1], label="=1+1|<script>\x1b[31m_$&%")
     found = compare([sides[0], hostile], baseline=sides[0], bootstrap=QUICK)

@@ -71,6 +71,38 @@ def test_s1_by_hand() -> None:
     assert measured.measure("scaling_per_1000").value == pytest.approx(50 / (t_512 - t_256) * 1000)
 
 
+def test_s1_counts_thinking_tokens() -> None:
+    """As above, with 100 of the 300 tokens of a response in its answer, and 50 of the 600."""
+    outcomes = outcomes_of(
+        [[[0, 0, 1], [0, 1, 1]]] * 2, [0, 256, 512], lengths=[[300, 600]] * 2, thinking=[[200, 550]] * 2
+    )
+    measured = task_measures(outcomes, None, replicates=50)
+    t_256, t_512 = (200 + 256) / 2, (200 + 512) / 2
+    assert measured.measure("scaling").value == pytest.approx(50 / np.log2(t_512 / t_256))
+    assert measured.measure("mean_thinking_length").value == 375
+    assert measured.measure("mean_length").value == 450
+
+
+def test_the_curves_intervals_are_those_of_its_points() -> None:
+    measured = task_measures(random_outcomes(20, 4, BUDGETS), None, replicates=300)
+    at_end = measured.measure("accuracy_at_l_max")
+    assert measured.low is not None
+    assert measured.high is not None
+    assert (measured.low[-1], measured.high[-1]) == (pytest.approx(at_end.low), pytest.approx(at_end.high))
+    for column in range(len(BUDGETS)):
+        cut = replace(
+            random_outcomes(20, 4, BUDGETS),
+            budgets=np.array(BUDGETS[: column + 1]),
+            outcome=random_outcomes(20, 4, BUDGETS).outcome[..., : column + 1],
+        )
+        point = task_measures(cut, None, replicates=300).measure("accuracy_at_l_max")
+        ends = measured.low[column], measured.high[column]
+        assert ends == (pytest.approx(point.low), pytest.approx(point.high))
+        assert measured.band is not None
+        assert measured.band[0][column] < ends[0] or ends[0] == 0
+        assert measured.band[1][column] > ends[1]
+
+
 def test_settings_must_be_budgets() -> None:
     outcomes = random_outcomes(4, 2, BUDGETS)
     chosen = task_measures(replace(outcomes, settings=(512,)), None, replicates=50)
@@ -96,7 +128,10 @@ def test_without_thinking_blocks_the_response_counts() -> None:
     nothing = np.zeros_like(outcomes.thought)
     silent = replace(outcomes, thought=nothing, thinking_length=np.zeros_like(outcomes.length))
     measured = task_measures(silent, None, replicates=50)
-    assert measured.measure("scaling").value == task_measures(outcomes, None).measure("scaling").value
+    through = task_measures(replace(outcomes, thinking_length=outcomes.length), None, replicates=50)
+    assert measured.measure("scaling").value == through.measure("scaling").value
+    shorter = task_measures(outcomes, None, replicates=50)
+    assert measured.measure("scaling").value != shorter.measure("scaling").value
     assert any("no trace has a thinking block" in note for note in measured.notes)
 
 
