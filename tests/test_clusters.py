@@ -19,7 +19,7 @@ from reghar.compare.balanced import balanced_cells
 from reghar.compare.evidence import Sampled
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap
-from reghar.compare.sides import only_problems, shared_clusters
+from reghar.compare.sides import only_problems
 from reghar.compare.verdicts import verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
@@ -28,7 +28,7 @@ from reghar.lm_eval_bridge.figures import _accuracy_errors
 from reghar.measures.allocation import allocation_of
 from reghar.measures.bootstrap import bootstrap_problems
 from reghar.measures.build_frontier import RunOutcomes, build
-from reghar.measures.clusters import Clusters, joined_clusters
+from reghar.measures.clusters import Clusters, joined_clusters, shared_clusters
 from reghar.measures.draws import drawn_values
 from reghar.measures.efficiency import efficiency_means
 from reghar.measures.estimate import Difference, sign_flips

@@ -13,7 +13,7 @@ from reghar.errors import InputError
 from reghar.frontiers.frontier import TaskFrontier, load_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.measures.catalogue import MEASURES
-from reghar.measures.paired import difference
+from reghar.measures.paired import curve_difference, difference
 from reghar.measures.reg import reg
 from reghar.measures.task import average_measures, task_measures
 from reghar.store.outcomes import MISSING
@@ -273,6 +273,53 @@ def test_paired_differences() -> None:
     assert (
         difference("tokens_to_90", [task_measures(random_outcomes(40, 8, BUDGETS), FRONTIER)], strong) is None
     )
+
+
+def test_the_difference_of_two_curves_has_intervals_and_a_band() -> None:
+    one, other = (random_outcomes(30, 8, BUDGETS, seed=seed, skill=seed / 5) for seed in (1, 2))
+    ours, theirs = ([task_measures(side, None, replicates=1_000)] for side in (one, other))
+    found = curve_difference(ours, theirs)
+    assert found is not None
+    assert found.values == pytest.approx(ours[0].curve.accuracy - theirs[0].curve.accuracy)
+    at_end = difference("accuracy_at_l_max", ours, theirs)
+    assert at_end is not None
+    assert (found.interval[0][-1], found.interval[1][-1]) == (
+        pytest.approx(at_end.low),
+        pytest.approx(at_end.high),
+    )
+    assert (found.band[0] <= found.interval[0]).all()
+    assert (found.band[1] >= found.interval[1]).all()
+    assert found.band[1][-1] > found.interval[1][-1] + 0.005
+    swapped = curve_difference(theirs, ours)
+    assert swapped is not None
+    assert swapped.values == pytest.approx(-found.values)
+    # The mean of two tasks is narrower than either, as their draws are independent.
+    more = [
+        [*side, task_measures(replace(outcomes, task="amc23"), None, replicates=1_000)]
+        for side, outcomes in ((ours, one), (theirs, other))
+    ]
+    mean = curve_difference(*more)
+    assert mean is not None
+    width, single = (float(b.band[1][-1] - b.band[0][-1]) for b in (mean, found))
+    assert 0.6 < width / single < 0.8
+    few = [[task_measures(random_outcomes(5, 4, BUDGETS, seed=s), None, replicates=50)] for s in (1, 2)]
+    assert curve_difference(*few) is None  # of 5 problems nothing is ever established
+    cut = replace(one, budgets=one.budgets[:-1], outcome=one.outcome[..., :-1])
+    assert curve_difference([task_measures(cut, None, replicates=1_000)], theirs) is None
+
+
+def test_a_band_holds_the_whole_true_difference() -> None:
+    """95% of simultaneous bands hold a difference of 0 at all budgets; intervals of each point do not."""
+    held = {"band": 0, "interval": 0}
+    simulations = 300
+    for seed in range(simulations):
+        pair = (random_outcomes(30, 4, BUDGETS, seed=2 * seed + i) for i in range(2))
+        found = curve_difference(*([task_measures(side, None, replicates=300)] for side in pair))
+        assert found is not None
+        for name, (low, high) in (("band", found.band), ("interval", found.interval)):
+            held[name] += bool(((low <= 0) & (high >= 0)).all())
+    assert held["band"] / simulations >= 0.93
+    assert held["interval"] < held["band"]
 
 
 def test_other_problems_cannot_be_compared() -> None:

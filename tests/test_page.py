@@ -9,7 +9,7 @@ from helpers.browser import Browser, chromium
 from helpers.page_runs import BUDGETS, TASK, write_run
 
 from reghar.report.build import build_report
-from reghar.report.page.build import PageRun
+from reghar.report.page.build import PageRun, index
 from reghar.report.page.write import write_page
 
 DEEP = f"#task={TASK}&problem=sum-0&sample=2&budget=256"
@@ -17,14 +17,18 @@ BAD = f"#task={TASK}&problem=%3C%2Ftitle%3E%3Cb%3Ebad"
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("page")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[PageRun]:
+    folder = tmp_path_factory.mktemp("runs")
     stored = [
         write_run(folder / "one", hostile=True),
         write_run(folder / "two", hostile=True, seed=3, slower=1.5),
     ]
-    runs = [PageRun(run=run, report=build_report(run, replicates=50)) for run in stored]
-    written = write_page(runs, folder)
+    return [PageRun(run=run, report=build_report(run, replicates=50)) for run in stored]
+
+
+@pytest.fixture(scope="module")
+def page(runs: list[PageRun], tmp_path_factory: pytest.TempPathFactory) -> str:
+    written = write_page(runs, tmp_path_factory.mktemp("page"))
     assert written.has_texts
     assert written.size == written.path.stat().st_size < 3_000_000
     return written.path.as_uri()
@@ -56,7 +60,7 @@ def test_summary_names_the_verdict_the_figures_and_the_budget_to_serve_with(
     served = browser.text(".serve summary")
     assert "Which budget to serve with?" in served
     assert "None can be recommended: not even the largest budget" in served
-    assert len(browser.run("return document.querySelectorAll('.chart .line')")) == 2
+    assert len(browser.run("return document.querySelectorAll('.chart .line')")) == 3  # and their difference
     gaps = [float(text.replace(",", "")) for text in browser.texts(".problems td:nth-child(2)")]
     assert len(gaps) == 7
     assert gaps == sorted(gaps, reverse=True)
@@ -68,6 +72,36 @@ def test_hover_reads_the_values(browser: Browser, page: str) -> None:
     assert browser.text(".values").startswith("2,048 tokens")
     browser.press("\ue012")  # left
     assert browser.text(".values").startswith("1,024 tokens")
+
+
+def test_bands_are_drawn_named_and_read(browser: Browser, page: str, runs: list[PageRun]) -> None:
+    browser.open(page)
+    content = index(runs, served=False)
+    assert len(browser.run("return document.querySelectorAll('.chart')")) == 2
+    legends = browser.texts(".legend.bands")
+    assert len(legends) == 2
+    for legend in legends:
+        assert "95% interval of each point" in legend
+        assert "95% band: holds the whole curve at once" in legend
+    paths = "return [...document.querySelectorAll('.chart .band.KIND')].map(p => p.getAttribute('d'))"
+    whole, each = (browser.run(paths.replace("KIND", kind)) for kind in ("whole", "each"))
+    assert len(whole) == len(each) == 3  # two curves and their difference
+    assert set(whole).isdisjoint(each)
+    curve = content["runs"][0]["tasks"][TASK]["report"]["curve"]
+    read = browser.text(".values")
+    ends = f"whole curve: {100 * curve['band_low'][-1]:.1f}%, {100 * curve['band_high'][-1]:.1f}%"
+    assert ends in read
+    (difference,) = content["differences"][TASK]
+    assert difference["run"] == 1
+    curves = [run["tasks"][TASK]["report"]["curve"]["accuracy"] for run in content["runs"]]
+    wanted = [b - a for a, b in zip(*curves, strict=True)]
+    assert difference["values"] == pytest.approx(wanted)
+    signed = [f"{100 * value:+.1f}".replace("-", "−") for value in (wanted[-1], difference["bandLow"][-1])]
+    shown = browser.texts(".values")[1]
+    assert all(text.replace("+0.0", "0.0") in shown for text in signed)
+    grid = "[...document.querySelectorAll('.chart')[1].querySelectorAll('.grid')]"
+    heights = browser.run(f"return {grid}.map(line => +line.getAttribute('y1'))")
+    assert heights == sorted(heights, reverse=True)  # from the lowest value up
 
 
 def test_keyboard_goes_from_the_summary_to_a_trace_and_back(browser: Browser, page: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from reghar.measures.catalogue import Measure
 from reghar.measures.curves import problem_means, stored_traces
+from reghar.measures.paired import CurveDifference
 from reghar.report.figures import control, curves, style
 from reghar.report.schema import (
     CurveRecord,
@@ -65,7 +66,7 @@ def _outcomes(problems: int = 5, samples: int = 3) -> TaskOutcomes:
 def test_a_curve_shows_itself_its_band_the_frontier_and_both_kinds_of_gap(axes: Axes) -> None:
     curves.curve(axes, CURVE, FRONTIER, label="m")
     labels = axes.get_legend_handles_labels()[1]
-    assert set(labels) == {"gap to the frontier", "beyond the frontier", "frontier", "95% interval", "m"}
+    assert set(labels) == {"gap to the frontier", "beyond the frontier", "frontier", curves.INTERVAL, "m"}
     model = axes.get_lines()[labels_of_lines(axes).index("m")]
     assert list(model.get_xdata()) == list(BUDGETS)
     assert np.allclose(model.get_ydata(), [0, 10, 30, 50, 70])
@@ -75,13 +76,55 @@ def test_a_curve_shows_itself_its_band_the_frontier_and_both_kinds_of_gap(axes: 
     assert axes.get_xscale() == "linear"
 
 
+def test_bands_are_named_and_hold_the_intervals(axes: Axes) -> None:
+    assert CURVE.low is not None
+    assert CURVE.high is not None
+    wider = CURVE.model_copy(
+        update={
+            "band_low": tuple(max(0.0, low - 0.05) for low in CURVE.low),
+            "band_high": tuple(high + 0.05 for high in CURVE.high),
+        }
+    )
+    curves.curve(axes, wider, None)
+    assert axes.get_legend_handles_labels()[1] == [curves.BAND, curves.INTERVAL, "model"]
+    band, interval = (area.get_paths()[0].get_extents() for area in axes.collections)
+    assert band.y1 == pytest.approx(interval.y1 + 5)
+
+
+def test_a_band_alone_is_drawn(axes: Axes) -> None:
+    """The average curve has no interval of each point."""
+    alone = CURVE.model_copy(
+        update={"low": None, "high": None, "band_low": CURVE.low, "band_high": CURVE.high}
+    )
+    curves.curve(axes, alone, None)
+    assert axes.get_legend_handles_labels()[1] == [curves.BAND, "model"]
+
+
+def test_differences_stand_around_zero(axes: Axes) -> None:
+    budgets = np.array(BUDGETS)
+    values = np.linspace(0.1, -0.2, len(budgets))
+    found = CurveDifference(
+        budgets=budgets,
+        values=values,
+        interval=(values - 0.1, values + 0.1),
+        band=(values - 0.2, values + 0.3),
+    )
+    curves.difference(axes, [("b minus a", found), ("c minus a", found)])
+    assert axes.get_legend_handles_labels()[1] == [curves.BAND, curves.INTERVAL, "b minus a", "c minus a"]
+    assert axes.get_ylabel() == "Difference of accuracy (points)"
+    line = axes.get_lines()[labels_of_lines(axes).index("b minus a")]
+    assert np.allclose(line.get_ydata(), 100 * values)
+    extents = axes.collections[0].get_paths()[0].get_extents()
+    assert (extents.y0, extents.y1) == (pytest.approx(-40), pytest.approx(40))
+
+
 def labels_of_lines(axes: Axes) -> list[str]:
     return [str(line.get_label()) for line in axes.get_lines()]
 
 
 def test_without_a_frontier_the_curve_stands_alone(axes: Axes) -> None:
     curves.curve(axes, CURVE, None)
-    assert axes.get_legend_handles_labels()[1] == ["95% interval", "model"]
+    assert axes.get_legend_handles_labels()[1] == [curves.INTERVAL, "model"]
 
 
 def test_the_log_axis_keeps_budget_zero(axes: Axes) -> None:

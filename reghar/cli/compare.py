@@ -59,7 +59,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "--figure",
         type=Path,
         metavar="FILE",
-        help="also draw accuracy over length, published methods among them: FILE.png and FILE.svg",
+        help="also draw accuracy over length, published methods among them: FILE.png and FILE.svg; and every "
+        "curve minus the baseline's with its bands: FILE-difference.png and .svg",
     )
     add_tracking(parser)
     parser.set_defaults(handler=handle)
@@ -109,9 +110,11 @@ def handle(arguments: argparse.Namespace) -> int:
     else:
         write_text(arguments.out, text)
     if arguments.figure is not None:
-        from reghar.compare.figure import save_scatter
+        from reghar.compare.figure import save_differences, save_scatter
 
-        save_scatter(comparison, arguments.figure.with_suffix(""))
+        stem = arguments.figure.with_suffix("")
+        save_scatter(comparison, stem)
+        save_differences(comparison, stem.with_name(f"{stem.name}-difference"))
     if tracker is not None:
         track_comparison(tracker, comparison, baseline.runs[0].digest)
     return 0

@@ -41,8 +41,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def handle(arguments: argparse.Namespace) -> int:
     """Prints the split, a table of designs, and the cheapest one; returns 0."""
-    from reghar.compare.sides import load_sides, require_comparable, shared_clusters
-    from reghar.measures.clusters import Clusters
+    from reghar.compare.sides import load_sides, require_comparable
+    from reghar.measures.clusters import Clusters, shared_clusters
     from reghar.measures.planning import LINEAR, components, contributions
 
     if arguments.detect is not None and not (math.isfinite(arguments.detect) and arguments.detect > 0):

@@ -1,4 +1,4 @@
-"""A comparison as a picture: accuracy over length, a paper's methods among them."""
+"""A comparison as pictures: accuracy over length, a paper's methods among them; and curves subtracted."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def save_scatter(comparison: Comparison, stem: Path) -> list[Path]:
         for task in comparison.tasks
     ]
     return curves.save(panels, stem)
+
+
+def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
+    """Writes `stem`.png and `stem`.svg: every curve minus the baseline's, a panel a task; returns both.
+
+    Nothing is written where no curve can be subtracted from another.
+    """
+    panels = []
+    for task in comparison.tasks:
+        shown = [
+            (f"{side} minus {comparison.baseline}", comparison.curves[task, side])
+            for side in comparison.sides
+            if (task, side) in comparison.curves
+        ]
+        if shown:
+            panels.append((task, partial(curves.difference, curves=shown, counts=comparison.counts)))
+    return curves.save(panels, stem) if panels else []
 
 
 def _measured(comparison: Comparison, task: str) -> Iterator[Point]:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reghar.compare.sides import Side, only_problems, shared_clusters
+from reghar.compare.sides import Side, only_problems
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind, Measure
+from reghar.measures.clusters import shared_clusters
 from reghar.measures.estimate import FEW, Difference
 from reghar.measures.paired import difference
 from reghar.measures.task import TaskMeasures, average_measures, task_measures

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from reghar.errors import InputError
-from reghar.measures.clusters import Clusters, joined_clusters
 from reghar.protocol import Protocol
 from reghar.report.text import model_name
 from reghar.store import StoredRun, load_run
@@ -67,19 +66,6 @@ def only_problems(outcomes: TaskOutcomes, problems: Sequence[str]) -> TaskOutcom
     arrays = {name: getattr(outcomes, name)[rows] for name in (*_BY_TRACE, "outcome")}
     clusters = None if outcomes.clusters is None else tuple(outcomes.clusters[row] for row in rows)
     return replace(outcomes, problems=tuple(problems), clusters=clusters, **arrays)
-
-
-def shared_clusters(outcomes: Sequence[TaskOutcomes]) -> list[TaskOutcomes]:
-    """The same, drawing together what one of them draws together: all have the same problems, in order.
-
-    Runs of unequal clusters are comparable: clusters are no part of the protocol, since they change no
-    figure, and a run from before they were declared has none.
-    """
-    if len({one.clusters for one in outcomes}) == 1:
-        return list(outcomes)
-    joined = joined_clusters([Clusters.of(one) for one in outcomes])
-    names = tuple(str(number) for number in joined.index)
-    return [replace(one, clusters=names) for one in outcomes]
 
 
 def up_to_budget(outcomes: TaskOutcomes, budget: int) -> TaskOutcomes:

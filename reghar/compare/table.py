@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from reghar.compare.balanced import BALANCED_LENGTH, balanced_cells
@@ -23,8 +23,10 @@ from reghar.compare.sides import Side, require_comparable, shared_problems
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
 from reghar.measures.catalogue import MEASURES
+from reghar.measures.paired import CurveDifference, curve_difference
 from reghar.measures.reg import change
 from reghar.measures.training_seeds import FEWEST
+from reghar.protocol import BudgetCounts
 
 SHOWN = ("accuracy_full", "mean_length", "reg", "accuracy_at_l_max")
 """Measures that are compared: those of REG table 1, and accuracy at L_max."""
@@ -48,8 +50,12 @@ class Comparison:
     weigh every sample the same."""
     frontier: str | None
     """Name of the frontier; None where REG itself is unknown and only its differences are."""
+    counts: BudgetCounts
+    """Which tokens the budgets count."""
     bootstrap: Bootstrap
     notes: tuple[str, ...]
+    curves: Mapping[tuple[str, str], CurveDifference]
+    """(Task or `AVERAGE`, side) to its accuracy minus the baseline's at every budget, where that exists."""
     seeds: tuple[SeedCell, ...] = ()
     """Intervals over training seeds, of sides with enough of them."""
     published: tuple[PublishedRow, ...] = ()
@@ -96,6 +102,7 @@ def compare(
     groups = (*problems, AVERAGE) if len(problems) > 1 else tuple(problems)
     cells = [cell for task in groups for side in measured.values() for cell in _cells(task, side, against)]
     others = [side for side in measured.values() if side is not against]
+    curves = {(task, side.label): _curve(task, side, against) for task in groups for side in others}
     cells += [cell for side in others for cell in length_cells(side, against, average=AVERAGE)]
     if len(problems) > 1:
         cells += [cell for side in measured.values() for cell in pooled_cells(side, against, SHOWN)]
@@ -116,8 +123,10 @@ def compare(
         measures=measures,
         cells=tuple(cells),
         frontier=reference.record.name if reference.record is not None else None,
+        counts=baseline.protocol.budget_counts,
         bootstrap=bootstrap,
         notes=(*notes, *_notes(sides, reference, measured), *_published_notes(papers)),
+        curves={key: one for key, one in curves.items() if one is not None},
         seeds=tuple(seeds),
         published=papers,
     )
@@ -160,6 +169,11 @@ def _cells(task: str, side: MeasuredSide, baseline: MeasuredSide) -> Iterator[Ce
             change=relative_change(value, base) if judged else None,
             difference=paired(name, side, baseline, of) if judged else None,
         )
+
+
+def _curve(task: str, side: MeasuredSide, baseline: MeasuredSide) -> CurveDifference | None:
+    of = None if task == AVERAGE else task
+    return curve_difference(side.of(of), baseline.of(of))
 
 
 def relative_change(value: float | None, base: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,6 +73,19 @@ class Clusters:
         residuals = self.sums(values - values.mean(axis=0))
         squares = (residuals**2).sum(axis=0) * self.count / (self.count - 1)
         return np.asarray(squares / len(values) ** 2)
+
+
+def shared_clusters(outcomes: Sequence[TaskOutcomes]) -> list[TaskOutcomes]:
+    """The same, drawing together what one of them draws together: all have the same problems, in order.
+
+    Runs of unequal clusters are comparable: clusters are no part of the protocol, since they change no
+    figure, and a run from before they were declared has none.
+    """
+    if len({one.clusters for one in outcomes}) == 1:
+        return list(outcomes)
+    joined = joined_clusters([Clusters.of(one) for one in outcomes])
+    names = tuple(str(number) for number in joined.index)
+    return [replace(one, clusters=names) for one in outcomes]
 
 
 def joined_clusters(several: Sequence[Clusters]) -> Clusters:

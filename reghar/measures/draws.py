@@ -68,30 +68,57 @@ class Draws:
         return low, high
 
 
+@dataclass(frozen=True, kw_only=True)
+class SupT:
+    """How far a band reaches that holds a whole curve at once (sup-t).
+
+    As many standard errors to each side as the largest deviation over all budgets reaches in 95% of the
+    replicates; Montiel Olea and Plagborg-Moller, Journal of Applied Econometrics 34, 2019.
+    """
+
+    errors: Array
+    """Shape (B,): standard errors, expanded; 0 where nothing moves."""
+    level: float
+    """Two-sided error of the interval at one budget whose quantile that is."""
+    quantile: float
+    """Standard errors to each side, by Student's t at that level."""
+
+    @classmethod
+    def of(cls, curves: Array, expansion: Expansion) -> SupT:
+        """From replicates (R, B)."""
+        spread = curves.std(axis=0)
+        moving = spread > RESOLUTION
+        level = 1 - COVERAGE
+        if moving.any():
+            deviations = np.abs(curves - curves.mean(axis=0))[:, moving] / spread[moving]
+            level = 2 * float(ndtr(-np.quantile(deviations.max(axis=1), COVERAGE)))
+        return cls(
+            errors=np.where(moving, spread, 0.0) * expansion.factor,
+            level=level,
+            quantile=float(-stdtrit(expansion.df, level / 2)),
+        )
+
+    def around(self, values: Array) -> tuple[Array, Array]:
+        """The band's ends, (B,) each."""
+        return values - self.quantile * self.errors, values + self.quantile * self.errors
+
+
 def simultaneous_bands(
     accuracy: Array, curves: Array, expansion: Expansion, units: int
 ) -> tuple[Array, Array]:
-    """Bands that hold a whole curve with 95% at once, (B,) each, from its replicates (R, B).
+    """Bands that hold a whole curve of shares with 95% at once, (B,) each, from its replicates (R, B).
 
-    As many standard errors to each side as the largest deviation over all budgets reaches in 95% of the
-    replicates (sup-t; Montiel Olea and Plagborg-Moller, Journal of Applied Econometrics 34, 2019), joined
-    with Wilson's interval at that level.
+    See `SupT`; joined with Wilson's interval at that level.
     """
-    spread = curves.std(axis=0)
-    moving = spread > RESOLUTION
-    deviations = np.abs(curves - curves.mean(axis=0))[:, moving] / spread[moving]
-    reach = float(np.quantile(deviations.max(axis=1), COVERAGE)) if moving.any() else 0.0
-    pointwise = 2 * float(ndtr(-reach)) if moving.any() else 1 - COVERAGE
-    quantile = float(-stdtrit(expansion.df, pointwise / 2))
-    errors = np.where(moving, spread, 0.0) * expansion.factor
+    reach = SupT.of(curves, expansion)
+    low, high = reach.around(accuracy)
     shares = np.array(
         [
-            wilson(float(value), float(error), units, 1 - pointwise)
-            for value, error in zip(accuracy, errors, strict=True)
+            wilson(float(value), float(error), units, 1 - reach.level)
+            for value, error in zip(accuracy, reach.errors, strict=True)
         ]
     )
-    low = np.minimum(accuracy - quantile * errors, shares[:, 0])
-    high = np.maximum(accuracy + quantile * errors, shares[:, 1])
+    low, high = np.minimum(low, shares[:, 0]), np.maximum(high, shares[:, 1])
     return np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
 
 

@@ -16,7 +16,7 @@ from reghar.report.figures.axes import Scale
 from reghar.report.figures.control import write_control_figures
 from reghar.report.markdown import markdown
 from reghar.report.ranking import Ranking, ranking_markdown
-from reghar.report.schema import CurveRecord, FrontierCurveRecord, Report
+from reghar.report.schema import Average, CurveRecord, FrontierCurveRecord, Report, TaskReport
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
 from reghar.store.parts import write_aside
@@ -100,19 +100,23 @@ def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[curves.Panel]
 
 
 def _curve_panels(report: Report, scale: Scale) -> list[curves.Panel]:
+    """A panel a task, and of several tasks their average."""
+    shown: dict[str, TaskReport | Average] = dict(report.tasks)
+    if len(report.tasks) > 1:
+        shown["average"] = report.average
     return [
         (
             name,
             partial(
                 curves.curve,
-                curve=task.curve,
-                frontier=task.frontier,
+                curve=one.curve,
+                frontier=one.frontier,
                 label=curves.model_label(report.model),
                 scale=scale,
                 counts=_counts(report),
             ),
         )
-        for name, task in report.tasks.items()
+        for name, one in shown.items()
     ]
 
 

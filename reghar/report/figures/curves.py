@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from reghar.measures.catalogue import Measure
 from reghar.measures.curves import problem_means, stored_traces
+from reghar.measures.paired import CurveDifference
 from reghar.protocol import BudgetCounts
 from reghar.report.figures import style
 from reghar.report.figures.axes import (
@@ -38,6 +39,13 @@ if TYPE_CHECKING:
 
 SEEN = 0.004
 """Accuracy: what is narrower cannot be seen, and gets no entry in the legend."""
+
+INTERVAL = "95% interval of each point"
+BAND = "95% band of the whole curve"
+"""What the two areas around a curve are called."""
+
+Ends = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Lower and upper, shape (B,) each, as fractions."""
 
 Panel = tuple[str, Callable[["Axes"], None]]
 """A heading, shown where there are several panels, and what draws the panel."""
@@ -287,24 +295,54 @@ def _percent(values: Sequence[float]) -> NDArray[np.float64]:
     return 100 * np.asarray(values, dtype=np.float64)
 
 
-def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
-    if curve.low is None or curve.high is None:
-        return
-    if curve.band_low is not None and curve.band_high is not None:
-        # Fainter and around it: the band that holds the whole curve at once.
-        axes.fill_between(
-            curve.budgets, _percent(curve.band_low), _percent(curve.band_high), color=colour, alpha=0.08, lw=0
+def difference(
+    axes: Axes, curves: Sequence[tuple[str, CurveDifference]], *, counts: BudgetCounts = "response"
+) -> None:
+    """Curves minus the baseline's, (label, difference) each, with interval and band; above 0 is better."""
+    axes.axhline(0, color=style.FRONTIER, linewidth=1.0)
+    for i, (label, one) in enumerate(curves):
+        colour, line = style.MODELS[i % len(style.MODELS)]
+        budgets = one.budgets.tolist()
+        _fill(axes, budgets, one.interval, one.band, colour, named=i == 0)
+        axes.plot(
+            budgets,
+            100 * one.values,
+            color=colour,
+            linestyle=line,
+            marker="o" if len(budgets) == 1 else None,
+            label=printable(label),
         )
-    seen = max(high - low for low, high in zip(curve.low, curve.high, strict=True)) > SEEN
-    axes.fill_between(
-        curve.budgets,
-        _percent(curve.low),
-        _percent(curve.high),
-        color=colour,
-        alpha=0.2,
-        linewidth=0,
-        label="95% interval" if seen and len(curve.budgets) > 1 else None,
-    )
+    budget_axis(axes, curves[0][1].budgets.tolist(), "linear", counts)
+    axes.set_ylabel("Difference of accuracy (points)")
+
+
+def _band(axes: Axes, curve: CurveRecord, colour: str) -> None:
+    def ends(low: Sequence[float] | None, high: Sequence[float] | None) -> Ends | None:
+        return None if low is None or high is None else (np.asarray(low), np.asarray(high))
+
+    interval, band = ends(curve.low, curve.high), ends(curve.band_low, curve.band_high)
+    _fill(axes, curve.budgets, interval, band, colour, named=len(curve.budgets) > 1)
+
+
+def _fill(
+    axes: Axes, budgets: Sequence[int], interval: Ends | None, band: Ends | None, colour: str, *, named: bool
+) -> None:
+    """Each point's interval, and around it, fainter and between dotted edges, the band of the whole curve."""
+    for ends, alpha, edge, label in ((band, 0.08, 0.7, BAND), (interval, 0.2, 0.0, INTERVAL)):
+        if ends is None:
+            continue
+        low, high = (100 * end for end in ends)
+        seen = float((high - low).max()) > 100 * SEEN
+        axes.fill_between(
+            budgets,
+            low,
+            high,
+            facecolor=(colour, alpha),
+            edgecolor=(colour, 0.9),
+            linestyle=":" if edge else "-",
+            linewidth=edge,
+            label=label if named and seen else None,
+        )
 
 
 def _shade_gap(axes: Axes, curve: CurveRecord, frontier: FrontierCurveRecord) -> None:

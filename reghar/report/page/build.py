@@ -12,9 +12,12 @@ import numpy as np
 
 from reghar.errors import InputError
 from reghar.grading.outcome import OUTCOMES
+from reghar.measures.clusters import shared_clusters
 from reghar.measures.efficiency import efficiency_of
+from reghar.measures.paired import curve_difference
 from reghar.measures.reg import area
 from reghar.measures.serving import serving_of
+from reghar.measures.task import task_measures
 from reghar.prompting.thinking import Block, cut_position
 from reghar.protocol import Protocol
 from reghar.report.page.cuts import places
@@ -51,7 +54,37 @@ def index(runs: Sequence[PageRun], *, served: bool) -> dict[str, Any]:
         "counts": protocol.budget_counts,
         "probe": protocol.probe.text,
         "runs": [_run(one, name) for one, name in zip(runs, names, strict=True)],
+        "differences": _differences(runs),
     }
+
+
+def _differences(runs: Sequence[PageRun]) -> dict[str, list[dict[str, Any]]]:
+    """Task to every other complete run's curve minus the first one's, as `curveChart` takes lines."""
+    complete = [i for i, one in enumerate(runs) if one.report.complete]
+    if len(complete) < 2 or complete[0] != 0:
+        return {}
+    return {task: list(_task_differences(runs, complete, task)) for task in runs[0].run.tasks}
+
+
+def _task_differences(
+    runs: Sequence[PageRun], complete: Sequence[int], task: str
+) -> Iterator[dict[str, Any]]:
+    outcomes = shared_clusters([runs[i].run.outcomes(task) for i in complete])
+    interval = runs[0].report.interval
+    base, *others = (
+        [task_measures(one, None, interval=interval.kind, seed=interval.seed, replicates=interval.replicates)]
+        for one in outcomes
+    )
+    for i, other in zip(complete[1:], others, strict=True):
+        found = curve_difference(other, base)
+        if found is not None:
+            ends = ("low", "high", "bandLow", "bandHigh")
+            series = (*found.interval, *found.band)
+            yield {
+                "run": i,
+                "values": found.values.tolist(),
+                **{name: one.tolist() for name, one in zip(ends, series, strict=True)},
+            }
 
 
 def _names(runs: Sequence[PageRun]) -> list[str]:

@@ -31,17 +31,50 @@ function axisTicks(budgets, x, room) {
   return kept;
 }
 
-// lines: [{ name, className, values, low, high }], all on `budgets`.
-function curveChart(budgets, lines, onBudget) {
+// What the two areas around a line are, where one of the lines has them.
+function bandLegend(lines) {
+  const shown = lines.find((line) => line.bandLow);
+  if (!shown) return null;
+  return el(
+    "p",
+    { class: "legend bands" },
+    el("span", {}, el("i", { class: `area each ${shown.className}` }), "95% interval of each point"),
+    el(
+      "span",
+      { title: "As wide as it must be for all budgets to lie within it together, in 95 of 100 (sup-t)" },
+      el("i", { class: `area whole ${shown.className}` }),
+      "95% band: holds the whole curve at once",
+    ),
+  );
+}
+
+// lines: [{ name, className, values, low, high, bandLow, bandHigh }], all on `budgets`: accuracies, or
+// differences of them where `signed`.
+function curveChart(budgets, lines, { signed } = {}) {
   const narrow = window.innerWidth < 700;
   const [width, height, left, bottom] = narrow ? [720, 420, 66, 58] : [1100, 360, 44, 40];
   const x01 = axis(budgets, state.place.scale);
   const x = (b) => left + x01(b) * (width - left - 28);
-  const top = Math.max(...lines.flatMap((line) => [...line.values, ...(line.high || [])]), 0.05);
+  const reached = lines.flatMap((line) =>
+    [line.values, line.high, line.bandHigh, ...(signed ? [line.low, line.bandLow] : [])].flatMap(
+      (s) => s || [],
+    ),
+  );
+  const top = Math.max(...reached.map(Math.abs), 0.05);
   const most = [0.1, 0.2, 0.4, 0.6, 0.8, 1].find((v) => v >= top) || 1;
-  const y = (v) => height - bottom - (v / most) * (height - bottom - 12);
+  const least = signed ? -most : 0;
+  const y = (v) => height - bottom - ((v - least) / (most - least)) * (height - bottom - 12);
+  const say = (v, digits) => (signed ? points(v) : percent(v, digits));
   const path = (values) =>
     budgets.map((b, i) => `${i ? "L" : "M"}${x(b).toFixed(1)} ${y(values[i]).toFixed(1)}`).join("");
+  const area = (kind, line, low, high) =>
+    svg("path", {
+      class: `band ${kind} ${line.className}`,
+      d: `${path(high)}${budgets
+        .map((b, i) => `L${x(b).toFixed(1)} ${y(low[i]).toFixed(1)}`)
+        .reverse()
+        .join("")}Z`,
+    });
   const guide = svg("line", { class: "guide", y1: 8, y2: height - bottom, x1: -9, x2: -9 });
   const values = el("p", { class: "values", "aria-live": "polite" });
   const picture = svg(
@@ -51,16 +84,14 @@ function curveChart(budgets, lines, onBudget) {
       class: "chart",
       tabindex: 0,
       role: "img",
-      "aria-label": "Accuracy by budget; arrow keys read values",
+      "aria-label": `${signed ? "Difference of accuracy" : "Accuracy"} by budget; arrow keys read values`,
     },
-    [0, 0.25, 0.5, 0.75, 1].map((share) => [
-      svg("line", { class: "grid", x1: left, x2: width - 28, y1: y(share * most), y2: y(share * most) }),
-      svg(
-        "text",
-        { x: left - 6, y: y(share * most) + 4, "text-anchor": "end" },
-        percent(share * most, most < 0.4 ? 1 : 0),
-      ),
-    ]),
+    [0, 0.25, 0.5, 0.75, 1]
+      .map((share) => least + share * (most - least))
+      .map((v) => [
+        svg("line", { class: v ? "grid" : "grid zero", x1: left, x2: width - 28, y1: y(v), y2: y(v) }),
+        svg("text", { x: left - 6, y: y(v) + 4, "text-anchor": "end" }, say(v, most < 0.4 ? 1 : 0)),
+      ]),
     axisTicks(budgets, x01, 0.075).map((b) =>
       svg("text", { x: x(b), y: height - bottom + (narrow ? 24 : 18), "text-anchor": "middle" }, count(b)),
     ),
@@ -69,18 +100,8 @@ function curveChart(budgets, lines, onBudget) {
       { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" },
       `budget (${state.index.counts} tokens)`,
     ),
-    lines.map(
-      (line) =>
-        line.low &&
-        svg("path", {
-          class: `band ${line.className}`,
-          d: `${path(line.high)}${budgets
-            .map((b, i) => [b, i])
-            .reverse()
-            .map(([b, i]) => `L${x(b)} ${y(line.low[i])}`)
-            .join("")}Z`,
-        }),
-    ),
+    lines.map((line) => line.bandLow && area("whole", line, line.bandLow, line.bandHigh)),
+    lines.map((line) => line.low && area("each", line, line.low, line.high)),
     lines.map((line) => svg("path", { class: `line ${line.className}`, d: path(line.values) })),
     lines.map(
       (line) =>
@@ -103,12 +124,14 @@ function curveChart(budgets, lines, onBudget) {
           "span",
           {},
           el("i", { class: `key ${line.className}` }),
-          `${line.name} ${percent(line.values[chosen])}`,
-          line.low ? el("small", {}, ` [${percent(line.low[chosen])}, ${percent(line.high[chosen])}]`) : null,
+          `${line.name} ${say(line.values[chosen])}`,
+          line.low ? el("small", {}, ` [${say(line.low[chosen])}, ${say(line.high[chosen])}]`) : null,
+          line.bandLow
+            ? el("small", {}, ` (whole curve: ${say(line.bandLow[chosen])}, ${say(line.bandHigh[chosen])})`)
+            : null,
         ),
       ),
     );
-    if (onBudget) onBudget(chosen);
   };
   picture.addEventListener("pointermove", (event) => {
     const box = picture.getBoundingClientRect();
@@ -125,7 +148,7 @@ function curveChart(budgets, lines, onBudget) {
     show(chosen + change);
   });
   show(chosen);
-  return el("figure", {}, picture, values);
+  return el("figure", {}, picture, values, bandLegend(lines));
 }
 
 function scaleSwitch() {

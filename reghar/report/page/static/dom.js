@@ -43,6 +43,7 @@ function fixed(value, digits) {
 }
 
 const percent = (value, digits = 1) => `${fixed(100 * value, digits)}%`;
+const points = (value) => `${value > 0 ? "+" : ""}${fixed(100 * value, 1)}`.replace("-", "−");
 const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : 0);
 
 function figure(measure) {

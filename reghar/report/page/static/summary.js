@@ -113,11 +113,25 @@ function curves() {
       values: curve.accuracy,
       low: curve.low,
       high: curve.high,
+      bandLow: curve.band_low,
+      bandHigh: curve.band_high,
     };
   });
   const frontier = state.index.runs[0].tasks[state.place.task].report.frontier;
   if (frontier) lines.unshift({ name: "frontier", className: "frontier", values: frontier.accuracy });
-  return curveChart(state.index.budgets, lines);
+  return [curveChart(state.index.budgets, lines), differences()];
+}
+
+// Every other run minus the first, problem by problem of the same problems.
+function differences() {
+  const { runs, budgets } = state.index;
+  const found = state.index.differences?.[state.place.task] || [];
+  if (!found.length) return null;
+  const lines = found.map((one) => ({ ...one, name: runs[one.run].name, className: `run${one.run % 4}` }));
+  return [
+    el("h3", {}, `Difference of accuracy from ${runs[0].name} (points)`),
+    curveChart(budgets, lines, { signed: true }),
+  ];
 }
 
 // The smallest budget that is not worse than unbounded thinking by more than a point: what more tokens
