@@ -1,4 +1,4 @@
-"""`reghar export`: the stored traces of own tasks as training data."""
+"""`reghar export`: stored runs as training data, as inspect_ai's logs, as a data set for the hub."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Adds the command."""
     parser = subparsers.add_parser(
         "export",
-        help="stored traces as training data",
+        help="stored runs as training data, inspect_ai's log, or a data set for the hub",
         description="TRL's JSON lines from the traces of complete runs on tasks of your own: the shortest "
-        "correct response of every problem, or preference pairs. Packaged benchmarks are refused.",
+        "correct response of every problem, or preference pairs (packaged benchmarks are refused). Or one "
+        "run, of any task, as others read it: --inspect, --hub.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders of complete runs")
     kind = parser.add_mutually_exclusive_group(required=True)
@@ -27,6 +28,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         choices=("shortest", "dast"),
         help="chosen and rejected: the shortest correct and the longest of all; or (dast) the shortest and "
         "the longest of the right ones, and of the wrong ones",
+    )
+    kind.add_argument(
+        "--inspect",
+        type=Path,
+        metavar="FILE",
+        help="of one run: a log for `inspect view`, FILE.eval or FILE.json; of several tasks one each",
+    )
+    kind.add_argument(
+        "--hub",
+        type=Path,
+        metavar="DIR",
+        help="of one run: a folder ready for a data set on the Hugging Face hub, without the texts of "
+        "private tasks",
     )
     parser.add_argument(
         "--ratio", type=float, metavar="R", help="of dast: the rejected is at least R times as long"
@@ -43,14 +57,44 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def handle(arguments: argparse.Namespace) -> int:
-    """Exports; the number of lines goes to standard error."""
-    from reghar.exports.training import load_groups, pairs, shortest_correct, unsolved
-    from reghar.store import load_run
-
+    """Exports; what was made goes to standard error."""
     if (arguments.drop_solved is None) != (arguments.by is None):
         raise InputError("--drop-solved ACCURACY and --by RUN go together; give both")
     if arguments.ratio is not None and arguments.pairs != "dast":
         raise InputError("--ratio belongs to --pairs dast")
+    if arguments.inspect is not None or arguments.hub is not None:
+        return _share(arguments)
+    return _training_data(arguments)
+
+
+def _share(arguments: argparse.Namespace) -> int:
+    """One run as inspect_ai's log or as a folder for the hub."""
+    from reghar.store import load_run
+
+    flag = "--hub" if arguments.inspect is None else "--inspect"
+    if len(arguments.runs) > 1:
+        raise InputError(f"{flag} takes one run, not {len(arguments.runs)}; export them one by one")
+    if arguments.by is not None or arguments.out is not None:
+        raise InputError(f"--drop-solved, --by and --out belong to --sft and --pairs, not to {flag}")
+    run = load_run(arguments.runs[0])
+    if arguments.hub is not None:
+        from reghar.exports.hub_folder import write_hub_folder
+
+        write_hub_folder(run, arguments.hub)
+        sys.stderr.write(f"{arguments.hub}: a data set for the hub, its card is README.md\n")
+        return 0
+    from reghar.exports.inspect_log import write_logs
+
+    for file in write_logs(run, arguments.inspect):
+        sys.stderr.write(f"{file}: open it with `inspect view --log-dir {file.parent}`\n")
+    return 0
+
+
+def _training_data(arguments: argparse.Namespace) -> int:
+    """JSON lines for a trainer."""
+    from reghar.exports.training import load_groups, pairs, shortest_correct, unsolved
+    from reghar.store import load_run
+
     groups = load_groups([load_run(path) for path in arguments.runs])
     kept = groups
     if arguments.by is not None:

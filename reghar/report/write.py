@@ -49,7 +49,7 @@ def write_report(report: Report, run: StoredRun, folder: Path, *, figures: bool 
     """
     _write_text(folder / "report.json", report.to_json())
     write_aside(folder / "traces.parquet", lambda file: trace_table(run).to_parquet(file, index=False))
-    pictures = curves.save(_curve_panels(report, "linear"), folder / "curves")
+    pictures = write_curves(report, folder)
     if figures or run.settings:
         pictures += write_control_figures(report, run, folder)
     if figures:
@@ -58,6 +58,11 @@ def write_report(report: Report, run: StoredRun, folder: Path, *, figures: bool 
     page = folder / "report.md"
     _write_text(page, markdown(report, tuple(file.name for file in shown)))
     return WrittenReport(page=page, pictures=shown)
+
+
+def write_curves(report: Report, folder: Path) -> list[Path]:
+    """The curve of every task against its frontier, as PNG and SVG. Returns the files, the PNG first."""
+    return curves.save(_curve_panels(report, "linear"), folder / "curves")
 
 
 def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:

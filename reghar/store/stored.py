@@ -186,10 +186,10 @@ class StoredRun:
     def cost(self) -> dict[str, float]:
         """Tokens and seconds that the run took, over all its sessions."""
         return run_totals(
-            self._table(TRACES, TRACE_COLUMNS), self._table(ANSWERS, ANSWER_COLUMNS), self.manifest.sessions
+            self.table(TRACES, TRACE_COLUMNS), self.table(ANSWERS, ANSWER_COLUMNS), self.manifest.sessions
         )
 
-    def _table(
+    def table(
         self, table: str, columns: list[str] | None = None, where: Mapping[str, str] | None = None
     ) -> pa.Table:
         """All settings' rows; see `read_parts`."""
@@ -200,7 +200,7 @@ class StoredRun:
         import pandas as pd
 
         read = columns if columns is None else [*columns, "setting"]
-        rows = self._table(table, read, {"setting": self.setting, **where})
+        rows = self.table(table, read, {"setting": self.setting, **where})
         if columns is not None:
             rows = rows.select(columns)
         frame: pd.DataFrame = rows.to_pandas(types_mapper=lambda t: pd.Int32Dtype() if t == "int32" else None)
