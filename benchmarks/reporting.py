@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from reghar.budgets import REG_GRID
-from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
+from reghar.frontiers.frontier import Frontier, FrontierSource, TaskFrontier, points_sha256, write_frontier
 from reghar.grading.outcome import OUTCOMES
 from reghar.store.manifest import write_json
 from reghar.store.parts import write_part
@@ -164,7 +164,7 @@ def make_frontier(problems: int) -> Frontier:
         schema="reghar.frontier/1",
         base_model="synthetic",
         protocol="unverified",
-        source=Source(citation="made up", address="none", date="2026"),
+        source=FrontierSource(citation="made up", address="none", date="2026"),
         sha256=points_sha256(tasks),
         tasks=tasks,
     )

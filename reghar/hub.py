@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-SECONDS = 5.0
+HUB_SECONDS = 5.0
 """How long the hub may take to answer at all."""
 
 
@@ -32,7 +32,7 @@ def hub_silence() -> str | None:
         return "HF_HUB_OFFLINE is set: unset it"
     try:
         # Any answer will do. The client's own session, because it knows proxies and certificates.
-        get_session().head(constants.ENDPOINT, timeout=SECONDS)
+        get_session().head(constants.ENDPOINT, timeout=HUB_SECONDS)
     except hub_errors():
         _use_the_cache()
         return f"the hub ({constants.ENDPOINT}) does not answer: check the network"

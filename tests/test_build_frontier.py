@@ -15,14 +15,14 @@ from hypothesis.extra.numpy import arrays
 
 from reghar.cli import main
 from reghar.errors import InputError
-from reghar.frontiers.frontier import Source, read_frontier, write_frontier
+from reghar.frontiers.frontier import FrontierSource, read_frontier, write_frontier
 from reghar.measures.build_frontier import RunOutcomes, build, cross_fitted
 from reghar.measures.curves import curve_of
 from reghar.measures.task import task_measures
 from reghar.protocol import Protocol
 from reghar.store.outcomes import MISSING, TaskOutcomes
 
-SOURCE = Source(citation="tests", address="nowhere", date="2025")
+SOURCE = FrontierSource(citation="tests", address="nowhere", date="2025")
 BUDGETS = [0, 256, 512, 1024]
 
 

@@ -15,14 +15,14 @@ from helpers.outcome_arrays import random_outcomes
 from helpers.stored_runs import BUDGETS, CORRECT, harder, resampled, three_runs, write_data, write_run
 
 from reghar.cli import main
-from reghar.compare.evidence import Sampled
+from reghar.compare.evidence import StoredSide
 from reghar.compare.gates import Gate, gates_from_flags
 from reghar.compare.measured import Bootstrap
 from reghar.compare.unpaired import independent_difference
 from reghar.compare.verdicts import Evidence, decide, gather, verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
-from reghar.frontiers.frontier import Frontier, Source, TaskFrontier, points_sha256, write_frontier
+from reghar.frontiers.frontier import Frontier, FrontierSource, TaskFrontier, points_sha256, write_frontier
 from reghar.measures.bootstrap import problem_expansion
 from reghar.measures.catalogue import Measure, settled
 from reghar.measures.estimate import Difference, Estimate
@@ -179,9 +179,9 @@ def test_longer_responses_are_worse(runs: dict[str, Path]) -> None:
     assert (verdict.state, verdict.differs) == ("not worse", True)
 
 
-def side(*outcomes: object, replicates: int = 1000) -> Sampled:
+def side(*outcomes: object, replicates: int = 1000) -> StoredSide:
     bootstrap = Bootstrap(replicates=replicates)
-    return Sampled(label="x", outcomes=outcomes, reference=FrontierChoice(), bootstrap=bootstrap)  # type: ignore[arg-type]
+    return StoredSide(label="x", outcomes=outcomes, reference=FrontierChoice(), bootstrap=bootstrap)  # type: ignore[arg-type]
 
 
 GATES = (
@@ -286,7 +286,7 @@ def frontier_file(path: Path, accuracy: float) -> Path:
         task: TaskFrontier(budgets=(0, 512), accuracy=(accuracy, accuracy), samples=8, problems=count)
         for task, count in (("amc23", 40), ("aime24", 30))
     }
-    source = Source(citation="made up", address="none", date="2026")
+    source = FrontierSource(citation="made up", address="none", date="2026")
     frontier = Frontier(
         base_model="made-up", protocol="unverified", source=source, sha256=points_sha256(tasks), tasks=tasks
     )

@@ -16,14 +16,14 @@ from helpers.stored_runs import harder, write_data, write_run
 
 from reghar.cli import main
 from reghar.compare.balanced import balanced_cells
-from reghar.compare.evidence import Sampled
+from reghar.compare.evidence import StoredSide
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap
 from reghar.compare.sides import only_problems
 from reghar.compare.verdicts import verdicts
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
-from reghar.frontiers.frontier import Source, TaskFrontier
+from reghar.frontiers.frontier import FrontierSource, TaskFrontier
 from reghar.lm_eval_bridge.figures import _accuracy_errors
 from reghar.measures.allocation import allocation_of
 from reghar.measures.bootstrap import bootstrap_problems
@@ -78,7 +78,7 @@ def frontier_of(*runs: TaskOutcomes) -> TaskFrontier:
         )
         for i, run in enumerate(runs)
     ]
-    source = Source(citation="tests", address="nowhere", date="2025")
+    source = FrontierSource(citation="tests", address="nowhere", date="2025")
     return build(named, base_model="b", source=source).task(runs[0].task)
 
 
@@ -157,7 +157,7 @@ def balanced(one: TaskOutcomes, other: TaskOutcomes) -> object:
 def gated(one: TaskOutcomes, other: TaskOutcomes) -> object:
     draw = Bootstrap(replicates=REPLICATES)
     sources = [
-        Sampled(label=label, outcomes=(side,), reference=FrontierChoice(), bootstrap=draw)
+        StoredSide(label=label, outcomes=(side,), reference=FrontierChoice(), bootstrap=draw)
         for label, side in (("one", one), ("other", other))
     ]
     gates = [Gate(measure="reg", tolerance=20), Gate(measure="mean_length", tolerance=5)]
@@ -454,7 +454,7 @@ def test_what_would_decide_is_at_least_six_clusters(pair: tuple[Path, Path]) -> 
     one = harder(stored, "amc23")
     other = replace(one, full=np.zeros_like(one.full), outcome=np.zeros_like(one.outcome))
     sources = [
-        Sampled(
+        StoredSide(
             label=label, outcomes=(side,), reference=FrontierChoice(), bootstrap=Bootstrap(replicates=500)
         )
         for label, side in (("one", one), ("other", other))

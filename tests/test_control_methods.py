@@ -11,7 +11,13 @@ import pytest
 from helpers.outcome_arrays import outcomes_of
 from numpy.typing import NDArray
 
-from reghar.measures.control_methods import Method, evaluated_methods, method_measures, own_control, pooled
+from reghar.measures.control_methods import (
+    ControlMethod,
+    evaluated_methods,
+    method_measures,
+    own_control,
+    pooled,
+)
 from reghar.measures.curves import mean_over_problems
 from reghar.protocol import Setting
 from reghar.store import StoredRun
@@ -53,13 +59,13 @@ def methods(
     plain: TaskOutcomes,
     settings: Sequence[tuple[Setting, TaskOutcomes]] = (),
     countdown: Mapping[str, NDArray[np.int64]] | None = None,
-) -> dict[str, Method]:
+) -> dict[str, ControlMethod]:
     by_name = {"": plain, **{setting.name: outcomes for setting, outcomes in settings}}
     run = Views(by_name, tuple(setting for setting, _ in settings), counted_down=countdown)
     return {one.name: one for one in evaluated_methods(cast(StoredRun, run), "aime24")}
 
 
-def control(method: Method) -> list[float]:
+def control(method: ControlMethod) -> list[float]:
     return method.obeyed(mean_over_problems(method.values(), method.stored)).tolist()
 
 

@@ -11,7 +11,7 @@ from helpers.stored_runs import write_data, write_run
 
 from reghar.cli import main
 from reghar.errors import InputError
-from reghar.exports.training import Group, Response, load_groups, pairs, shortest_correct
+from reghar.exports.training import ExportedResponse, Group, load_groups, pairs, shortest_correct
 from reghar.store import load_run
 
 YAML = """task: sums
@@ -59,7 +59,7 @@ def group(*responses: tuple[int, bool, bool]) -> Group:
         prompt="?",
         digest="d",
         responses=tuple(
-            Response(text=f"r{i}", length=length, correct=correct, finished=finished)
+            ExportedResponse(text=f"r{i}", length=length, correct=correct, finished=finished)
             for i, (length, correct, finished) in enumerate(responses)
         ),
     )

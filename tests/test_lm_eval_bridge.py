@@ -88,13 +88,13 @@ def simple_evaluate(model: Any, data: Path, names: list[str], **arguments: Any) 
 
 def assert_same_figures(figures: dict[str, Any], task: TaskReport) -> None:
     """Every figure of lm-eval's is the report's, digit for digit, and none is missing."""
-    from reghar.lm_eval_bridge.figures import SHOWN
+    from reghar.lm_eval_bridge.figures import SHOWN_MEASURES
 
     expected = {
         f"acc@{budget}": accuracy
         for budget, accuracy in zip(task.curve.budgets, task.curve.accuracy, strict=True)
     }
-    expected |= {one.name: one.value for one in task.measures if one.name in SHOWN}
+    expected |= {one.name: one.value for one in task.measures if one.name in SHOWN_MEASURES}
     shown = {
         key.removesuffix(",none"): value
         for key, value in figures.items()

@@ -12,7 +12,7 @@ from helpers.outcome_arrays import outcomes_of
 from reghar.errors import InputError
 from reghar.measures.policies import (
     Answers,
-    Stopped,
+    PolicyOutcome,
     confident,
     fixed,
     points_of,
@@ -52,7 +52,7 @@ THREE = answers_of(
 )
 
 
-def read(stopped: Stopped) -> list[tuple[float, float]]:
+def read(stopped: PolicyOutcome) -> list[tuple[float, float]]:
     return [
         (float(tokens), float(right))
         for tokens, right in zip(stopped.tokens[:, 0], stopped.right[:, 0], strict=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.frontiers.frontier import (
-    Source,
+    FrontierSource,
     TaskFrontier,
     load_frontier,
     parse_frontier,
@@ -29,7 +29,7 @@ from reghar.store.outcomes import TaskOutcomes
 
 BUDGETS = [0, 256, 512, 1024, 2048]
 PROTOCOL = Protocol.from_dict(protocol_settings())
-SOURCE = Source(citation="tests", address="nowhere", date="2025")
+SOURCE = FrontierSource(citation="tests", address="nowhere", date="2025")
 
 
 def built(*runs: TaskOutcomes) -> TaskFrontier:

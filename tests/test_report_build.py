@@ -181,11 +181,11 @@ def test_the_same_scores_give_the_same_bytes(run: StoredRun, report: Report) -> 
 def test_every_column_of_the_page_has_its_measure(report: Report) -> None:
     from reghar.report import ranking, terminal
 
-    columns = {*markdown.SUMMARY, *ranking.COLUMNS, *terminal.SHOWN}
+    columns = {*markdown.SUMMARY, *ranking.RANKING_COLUMNS, *terminal.SUMMARY_COLUMNS}
     columns |= {f"{whose}tokens_to_{percent}" for percent in markdown.REACH for whose in ("", "frontier_")}
     for task in report.tasks.values():
         assert columns - {measure.name for measure in task.measures} == set()
-    shared = {*markdown.SUMMARY, *ranking.COLUMNS, *terminal.SHOWN}
+    shared = {*markdown.SUMMARY, *ranking.RANKING_COLUMNS, *terminal.SUMMARY_COLUMNS}
     assert shared - {measure.name for measure in report.average.measures} == set()
 
 

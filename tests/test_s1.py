@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from reghar.measures import s1
 from reghar.measures.clusters import Clusters
-from reghar.measures.control_methods import Evaluation, Method
+from reghar.measures.control_methods import ControlMethod, Evaluation
 
 NONE = np.nan
 
@@ -85,8 +85,8 @@ def test_a_methods_accuracy_is_in_percent() -> None:
         )
         for limit in (256, 512)
     ]
-    found = Method(name="force", settings=settings, reference=None, clusters=Clusters.alone(1)).figures(
-        np.array([256.0, 512.0, 0.25, 0.75, 0.0])
-    )
+    found = ControlMethod(
+        name="force", settings=settings, reference=None, clusters=Clusters.alone(1)
+    ).figures(np.array([256.0, 512.0, 0.25, 0.75, 0.0]))
     assert float(found["scaling"]) == pytest.approx(50)
     assert float(found["performance"]) == 75

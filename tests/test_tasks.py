@@ -6,7 +6,7 @@ import pytest
 
 from reghar.errors import InputError
 from reghar.paths import data_dir
-from reghar.tasks import AnswerRule, list_tasks, load_task
+from reghar.tasks import AnswerFormat, list_tasks, load_task
 from reghar.tasks.task import PREFIX
 
 NAMES = {"aime24", "aime25", "amc23", "math500", "minerva_math", "gpqa_diamond", "gsm8k", "olympiadbench"}
@@ -73,7 +73,7 @@ def test_unknown_task_unlike_any_lists_all() -> None:
 def test_a_users_task_needs_no_metadata(tmp_path: Path) -> None:
     write(tmp_path, 'task: mine\ndoc_to_text: "{{problem}}"\ndoc_to_target: "{{answer}}"\n')
     task = load_task("mine", [tmp_path])
-    assert task.answer == AnswerRule(kind="math")
+    assert task.answer == AnswerFormat(kind="math")
     assert task.version == "1"
     assert "mine" in {found.name for found in list_tasks([tmp_path])}
 

@@ -14,7 +14,7 @@ from reghar.compare import render
 from reghar.compare.measured import Bootstrap
 from reghar.compare.sides import load_sides
 from reghar.compare.table import Comparison, compare
-from reghar.frontiers.frontier import Source, write_frontier
+from reghar.frontiers.frontier import FrontierSource, write_frontier
 from reghar.measures.build_frontier import RunOutcomes, build
 from reghar.measures.training_seeds import Mean, over_answers, over_seeds, subtracted
 from reghar.store import load_run
@@ -126,7 +126,7 @@ def comparison(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Co
         )
         for run in [load_run(runs[4])]
     ]
-    source = Source(citation="tests", address="nowhere", date="2025")
+    source = FrontierSource(citation="tests", address="nowhere", date="2025")
     file = tmp_path_factory.mktemp("frontier") / "own.json"
     write_frontier(build(named, base_model="own", source=source), file)
     sides = load_sides([f"base={runs[0]}", "plp=" + "+".join(map(str, runs[1:4]))])

@@ -13,7 +13,7 @@ from reghar.errors import InputError
 if TYPE_CHECKING:
     from reghar.frontiers.frontier import Frontier
 
-Points = tuple[list[int], list[float]]
+FrontierPoints = tuple[list[int], list[float]]
 """Budgets in tokens and the accuracies at them, of a frontier."""
 
 
@@ -57,7 +57,7 @@ def budgets(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _points(arguments: argparse.Namespace) -> Points | None:
+def _points(arguments: argparse.Namespace) -> FrontierPoints | None:
     from reghar.frontiers.frontier import load_frontier
     from reghar.measures.selection import up_to
 
@@ -79,7 +79,7 @@ def _curve(frontier: Frontier, task: str | None) -> tuple[Sequence[int], Sequenc
     return tasks[0].budgets, np.mean([one.accuracy for one in tasks], axis=0).tolist()
 
 
-def _chosen(arguments: argparse.Namespace, points: Points | None) -> tuple[int, ...]:
+def _chosen(arguments: argparse.Namespace, points: FrontierPoints | None) -> tuple[int, ...]:
     from reghar.budgets import exponential, linear
     from reghar.measures.selection import oracle
 
@@ -100,7 +100,7 @@ def coefficients(chosen: Sequence[int]) -> list[float]:
     return [(chosen[1] - chosen[0]) / 2, *inner, (chosen[-1] - chosen[-2]) / 2]
 
 
-def _print_choice(chosen: Sequence[int], points: Points | None) -> None:
+def _print_choice(chosen: Sequence[int], points: FrontierPoints | None) -> None:
     from reghar.measures.selection import approximation_error
 
     sys.stdout.write("budget  c_i\n")
@@ -111,7 +111,7 @@ def _print_choice(chosen: Sequence[int], points: Points | None) -> None:
         sys.stdout.write(f"approximation error {100 * approximation_error(chosen, *points):.3f}%\n")
 
 
-def _draw(points: Points, l_min: int, stem: Path) -> None:
+def _draw(points: FrontierPoints, l_min: int, stem: Path) -> None:
     from functools import partial
 
     from reghar.measures.selection import selection_errors

@@ -15,7 +15,7 @@ from reghar.errors import InputError
 if TYPE_CHECKING:
     from reghar.tasks.contamination import Contamination, Overlap, Statement
 
-SHOWN = 10
+MOST_SHOWN = 10
 """Boilerplate phrases in the tables; JSON has all."""
 
 
@@ -134,7 +134,7 @@ def _print(found: Contamination, notes: list[str]) -> None:
         write("\ncontaminated problems\n\n")
         write(table(header, map(_hit, hits), names=2, width=width))
     if found.boilerplate:
-        shown = found.boilerplate[:SHOWN]
+        shown = found.boilerplate[:MOST_SHOWN]
         rows = [(each.ngram or "(of a private task)", str(each.problems)) for each in shown]
         write("\nboilerplate, not counted\n\n")
         write(table(("n-gram", "problems"), rows, width=width))

@@ -107,12 +107,12 @@ def _build(arguments: argparse.Namespace) -> int:
     from datetime import UTC, datetime
 
     from reghar import __version__
-    from reghar.frontiers.frontier import Source, write_frontier
+    from reghar.frontiers.frontier import FrontierSource, write_frontier
     from reghar.measures.build_frontier import build
     from reghar.terminal import printable, table, terminal_width
 
     runs = _load(arguments.runs)
-    source = Source(
+    source = FrontierSource(
         citation=f"reghar {__version__} frontier build, definition 4.1 of arXiv 2506.07104, from the runs "
         + ", ".join(f"{run.name} ({run.model})" for run in runs),
         address="own runs",

@@ -60,7 +60,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
     given = given_settings(arguments)
     model = given.get("model") or (SCRIPTED_MODEL if given.get("engine") == "scripted" else demo.MODEL)
     # Settings that suit a demo model, whatever else is given; flags still win.
-    settings = (demo.DEFAULTS if model.startswith(DEMO_PREFIX) else {}) | given | {"model": model}
+    settings = (demo.DEMO_DEFAULTS if model.startswith(DEMO_PREFIX) else {}) | given | {"model": model}
     if "tasks" not in settings:
         raise InputError("--tasks is missing; `reghar tasks list` shows them")
     settings["tasks"] = tuple(short_name(name) for name in settings["tasks"])

@@ -12,7 +12,7 @@ from typing import Any
 from reghar.cli.options import names
 from reghar.errors import InputError
 
-PARALLEL = {
+PARALLEL_METHODS = {
     "majority": "majority vote of k samples",
     "weighted": "vote of k samples weighted by score",
     "best": "the best of k samples by score",
@@ -158,7 +158,7 @@ def _print_run(result: dict[str, Any]) -> None:
     for task, one in result["tasks"].items():
         if "rejection" in one:
             _print_rejection(task, one["rejection"])
-        for name, title in PARALLEL.items():
+        for name, title in PARALLEL_METHODS.items():
             if name in one:
                 _print_samples(f"{task}: {title}", one[name])
         for note in one["notes"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from reghar.compare.evidence import Given, Reported, Sampled, Source
+from reghar.compare.evidence import EvidenceSide, NamedSide, ReportSide, StoredSide
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap, outcomes_of_sides, shared_reference
 from reghar.compare.sides import require_equal_protocols, shared_problems
@@ -39,8 +39,8 @@ class Check:
 
 
 def check(
-    candidate: Given,
-    baseline: Given | None,
+    candidate: NamedSide,
+    baseline: NamedSide | None,
     gates: Sequence[Gate],
     *,
     frontier: str | None = None,
@@ -84,7 +84,7 @@ def check(
 
 
 def _require_comparable(
-    candidate: Given, baseline: Given, gates: Sequence[Gate], allowed: Sequence[str]
+    candidate: NamedSide, baseline: NamedSide, gates: Sequence[Gate], allowed: Sequence[str]
 ) -> list[str]:
     notes = require_equal_protocols(
         candidate.name, candidate.protocol, baseline.name, baseline.protocol, allowed
@@ -103,7 +103,7 @@ def _require_comparable(
     return notes
 
 
-def _require_as_reported(given: Given, frontier: str | None, bootstrap: Bootstrap) -> None:
+def _require_as_reported(given: NamedSide, frontier: str | None, bootstrap: Bootstrap) -> None:
     """A report's figures stand: another frontier or another kind of interval would need its samples."""
     report = given.report
     if report is None:
@@ -132,8 +132,8 @@ def _require_whole(problems: Mapping[str, tuple[str, ...]], protocols: Sequence[
                 raise InputError(f"{task}: the sides were run on other problems; run both on the same")
 
 
-def _notes(sources: Sequence[Source], *, paired: bool) -> list[str]:
-    sampled = [source for source in sources if isinstance(source, Sampled)]
+def _notes(sources: Sequence[EvidenceSide], *, paired: bool) -> list[str]:
+    sampled = [source for source in sources if isinstance(source, StoredSide)]
     grids = [
         f"{task.task}: {note}"
         for source in sampled
@@ -141,7 +141,7 @@ def _notes(sources: Sequence[Source], *, paired: bool) -> list[str]:
         for note in (() if task.reg is None else task.reg.notes)
     ]
     notes = list(dict.fromkeys(grids))
-    reports = [source.label for source in sources if isinstance(source, Reported)]
+    reports = [source.label for source in sources if isinstance(source, ReportSide)]
     if not (paired and reports):
         return notes
     return [

@@ -22,12 +22,12 @@ from reghar.report.text import model_name
 from reghar.store import StoredRun
 from reghar.store.outcomes import TaskOutcomes
 
-Points = tuple[tuple[int, float], ...]
+CurvePoints = tuple[tuple[int, float], ...]
 """Budget in tokens and accuracy as a fraction."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampled:
+class StoredSide:
     """A side with its stored samples."""
 
     label: str
@@ -88,7 +88,7 @@ class Sampled:
         """The area under the curve, of which a difference is one of REG."""
         return self.measured().figures(gate.task).get("area")
 
-    def curve(self) -> Points:
+    def curve(self) -> CurvePoints:
         """Accuracy by budget, the mean over tasks."""
         curves = [task.curve for task in self.measured().tasks]
         accuracy = np.mean([curve.accuracy for curve in curves], axis=0)
@@ -96,7 +96,7 @@ class Sampled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reported:
+class ReportSide:
     """A side of which only the report is left: no pairing, only each figure's own interval."""
 
     label: str
@@ -104,11 +104,11 @@ class Reported:
 
     @property
     def frontier(self) -> str | None:
-        """See `Sampled.frontier`."""
+        """See `StoredSide.frontier`."""
         return None if self.report.frontier is None else frontier_identity(self.report.frontier)
 
     def figure(self, gate: Gate) -> Measure | None:
-        """See `Sampled.figure`."""
+        """See `StoredSide.figure`."""
         if gate.measure == "control" and any(self._own_methods(task) for task in self.report.tasks):
             return _mean([self._own_control(task) for task in self._tasks(gate.task)])
         if gate.budget is None:
@@ -117,11 +117,11 @@ class Reported:
         return _mean(tasks)
 
     def area(self, gate: Gate) -> Measure | None:
-        """See `Sampled.area`."""
+        """See `StoredSide.area`."""
         return self._measure("area", gate.task)
 
-    def curve(self) -> Points:
-        """See `Sampled.curve`."""
+    def curve(self) -> CurvePoints:
+        """See `StoredSide.curve`."""
         curve = self.report.average.curve
         return tuple(zip(curve.budgets, curve.accuracy, strict=True))
 
@@ -165,7 +165,7 @@ class Reported:
         )
 
 
-Source = Sampled | Reported
+EvidenceSide = StoredSide | ReportSide
 
 
 def _mean(measures: Sequence[Measure]) -> Measure:
@@ -189,7 +189,7 @@ def _mean(measures: Sequence[Measure]) -> Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Given:
+class NamedSide:
     """What a user named as RUN or as baseline, before anything is measured."""
 
     name: str
@@ -210,11 +210,11 @@ class Given:
 
     def source(
         self, outcomes: Sequence[TaskOutcomes], reference: FrontierChoice, bootstrap: Bootstrap
-    ) -> Source:
+    ) -> EvidenceSide:
         """The figures; from these samples, where there are some."""
         if self.side is None:
-            return Reported(label=model_name(self._report.model), report=self._report)
-        return Sampled(
+            return ReportSide(label=model_name(self._report.model), report=self._report)
+        return StoredSide(
             label=self.side.label,
             outcomes=tuple(outcomes),
             reference=reference,
@@ -223,7 +223,7 @@ class Given:
         )
 
 
-def load_given(argument: str) -> Given:
+def load_given(argument: str) -> NamedSide:
     """A run, several runs of one method (`RUN+RUN`), or a report where no samples are stored.
 
     Raises InputError for what is neither, and for an incomplete run or report: no figure of it is final.
@@ -233,11 +233,11 @@ def load_given(argument: str) -> Given:
         report = Report.read(path)
         if not report.complete:
             raise InputError(f"the report {argument!r} is of an incomplete run; finish that with --resume")
-        return Given(name=argument, side=None, report=report)
+        return NamedSide(name=argument, side=None, report=report)
     (side,) = load_sides([argument])
     for run in side.runs:
         require_complete(run)
-    return Given(name=argument, side=side, report=None)
+    return NamedSide(name=argument, side=side, report=None)
 
 
 def _has_samples(folder: Path) -> bool:

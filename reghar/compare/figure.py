@@ -9,7 +9,7 @@ from pathlib import Path
 from reghar.compare.table import Comparison
 from reghar.report.figures import curves
 
-Point = tuple[str, float, float]
+CurvePoint = tuple[str, float, float]
 """Label, mean length in tokens, accuracy 0..1."""
 
 
@@ -46,7 +46,7 @@ def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
     return curves.save(panels, stem) if panels else []
 
 
-def _measured(comparison: Comparison, task: str) -> Iterator[Point]:
+def _measured(comparison: Comparison, task: str) -> Iterator[CurvePoint]:
     for side in comparison.sides:
         length = comparison.cell(task, side, "mean_length").value
         accuracy = comparison.cell(task, side, "accuracy_full").value
@@ -54,7 +54,7 @@ def _measured(comparison: Comparison, task: str) -> Iterator[Point]:
             yield side, length, accuracy
 
 
-def _published(comparison: Comparison, task: str) -> Iterator[Point]:
+def _published(comparison: Comparison, task: str) -> Iterator[CurvePoint]:
     for row in comparison.published:
         if row.task == task:
             yield f"{row.method} (published)", row.mean_length, row.accuracy

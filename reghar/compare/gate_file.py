@@ -25,7 +25,7 @@ from reghar.compare.gates import Gate
 from reghar.errors import InputError
 from reghar.measures.catalogue import IntervalKind
 
-NAMES = ("reghar.toml", "pyproject.toml")
+FILE_NAMES = ("reghar.toml", "pyproject.toml")
 """Looked for in this order."""
 _KEYS = {"baseline", "frontier", "interval", "gates"}
 _GATE_KEYS: dict[str, type | tuple[type, ...]] = {
@@ -50,7 +50,7 @@ class GateFile:
 
 def find_gate_file(folder: Path) -> GateFile | None:
     """The gate file of a folder, None where there is none. Raises InputError for one that is broken."""
-    for name in NAMES:
+    for name in FILE_NAMES:
         path = folder / name
         if path.is_file() and _section(path) is not None:
             return read_gate_file(path)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from reghar.errors import InputError
 
-MEASURES = {
+GATED_MEASURES = {
     "reg": "reg",
     "accuracy": "accuracy_at_l_max",
     "accuracy_full": "accuracy_full",
@@ -25,7 +25,7 @@ class Gate:
     """One condition. Raises InputError for an unknown measure or a tolerance that is none."""
 
     measure: str
-    """One of `MEASURES`, or `accuracy@BUDGET`."""
+    """One of `GATED_MEASURES`, or `accuracy@BUDGET`."""
     task: str | None = None
     """None: the average over tasks."""
     tolerance: float = 0.0
@@ -35,8 +35,8 @@ class Gate:
 
     def __post_init__(self) -> None:
         """Validates."""
-        if self.measure not in MEASURES and not _AT_BUDGET.fullmatch(self.measure):
-            known = ", ".join([*MEASURES, "accuracy@BUDGET"])
+        if self.measure not in GATED_MEASURES and not _AT_BUDGET.fullmatch(self.measure):
+            known = ", ".join([*GATED_MEASURES, "accuracy@BUDGET"])
             raise InputError(f"{self.measure!r} cannot be gated: choose among {known}")
         if not (math.isfinite(self.tolerance) and self.tolerance >= 0):
             raise InputError(f"tolerance {self.tolerance:g} of {self.measure}: give a number from 0 on")
@@ -58,7 +58,7 @@ class Gate:
     @property
     def reported(self) -> str:
         """What reports call the measure (accuracy at a budget: that of a run that ends there)."""
-        return MEASURES.get(self.measure, "accuracy_at_l_max")
+        return GATED_MEASURES.get(self.measure, "accuracy_at_l_max")
 
     @property
     def place(self) -> str:

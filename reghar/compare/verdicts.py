@@ -16,7 +16,7 @@ from typing import Literal
 
 from scipy.special import stdtrit
 
-from reghar.compare.evidence import Sampled, Source
+from reghar.compare.evidence import EvidenceSide, StoredSide
 from reghar.compare.gates import Gate
 from reghar.compare.measured import paired
 from reghar.compare.unpaired import independent_difference
@@ -25,7 +25,7 @@ from reghar.measures.catalogue import IntervalKind, Measure
 from reghar.measures.estimate import Difference, detectable_difference, holm, shifted
 from reghar.measures.task import estimate_of
 
-LEVEL = 0.05
+SIGNIFICANCE = 0.05
 """Size of each of the two one-sided tests."""
 
 Test = Literal["paired", "unpaired", "limit"]
@@ -107,21 +107,21 @@ class Verdict:
     @property
     def state(self) -> State:
         """What is established."""
-        if self.p_worse <= LEVEL and self.worsening > self.gate.tolerance:
+        if self.p_worse <= SIGNIFICANCE and self.worsening > self.gate.tolerance:
             return "worse"
-        if self.p_not_worse <= LEVEL and self.worsening <= self.gate.tolerance:
+        if self.p_not_worse <= SIGNIFICANCE and self.worsening <= self.gate.tolerance:
             return "not worse"
         return "undecided"
 
     @property
     def differs(self) -> bool:
         """Whether a difference from 0 is established, two-sided at 5%, whatever is tolerated."""
-        return self.evidence.difference.p_value < LEVEL / self.gates
+        return self.evidence.difference.p_value < SIGNIFICANCE / self.gates
 
     @property
     def limits(self) -> tuple[float, float]:
         """Of the difference: one-sided at 95% each, not corrected."""
-        return self.evidence.difference.noise.interval(1 - 2 * LEVEL)
+        return self.evidence.difference.noise.interval(1 - 2 * SIGNIFICANCE)
 
     @property
     def detectable(self) -> float:
@@ -139,7 +139,7 @@ class Verdict:
         error, df = found.difference.standard_error, found.difference.df
         if found.units is None or not math.isfinite(error):
             return None
-        level = LEVEL / self.gates
+        level = SIGNIFICANCE / self.gates
         one_sided, two_sided = (float(-stdtrit(df, size)) for size in (level, level / 2))
         distances = [(one_sided, abs(self.worsening - tolerance))]
         if self.worsening > tolerance:
@@ -150,7 +150,7 @@ class Verdict:
         return max(found.fewest, found.units + 1, math.ceil(found.units * growth))
 
 
-def verdicts(gates: Sequence[Gate], candidate: Source, baseline: Source | None) -> list[Verdict]:
+def verdicts(gates: Sequence[Gate], candidate: EvidenceSide, baseline: EvidenceSide | None) -> list[Verdict]:
     """A verdict a gate, in order; `baseline` may be None where all gates have a limit.
 
     Raises InputError where a figure does not exist or has no interval: then nothing can be said.
@@ -175,7 +175,7 @@ def exit_code(verdicts: Sequence[Verdict], undecided: Undecided = "fail") -> int
     return 0 if code == CODES["undecided"] and undecided == "pass" else code
 
 
-def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
+def gather(gate: Gate, candidate: EvidenceSide, baseline: EvidenceSide | None) -> Evidence:
     """The test that the sources allow. Raises InputError where they allow none."""
     if gate.limit is not None:
         return _against_limit(gate, candidate, gate.limit)
@@ -189,7 +189,7 @@ def gather(gate: Gate, candidate: Source, baseline: Source | None) -> Evidence:
         raise InputError(f"there is no {gate.name} in {candidate.label if ours is None else baseline.label}")
     drawn: IntervalKind | None = None
     units, fewest = None, 0
-    if isinstance(candidate, Sampled) and isinstance(baseline, Sampled):
+    if isinstance(candidate, StoredSide) and isinstance(baseline, StoredSide):
         test: Test = "paired"
         sides = candidate.measured(gate.budget), baseline.measured(gate.budget)
         difference = paired(gate.reported, *sides, gate.task)
@@ -223,7 +223,7 @@ def _figure_of_reg(gate: Gate) -> Measure:
     return Measure(name=gate.measure, value=None, unit="tokens", higher_is_better=False, low=None, high=None)
 
 
-def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
+def _against_limit(gate: Gate, candidate: EvidenceSide, limit: float) -> Evidence:
     """From the same sampling error as the interval that the report shows."""
     figure = candidate.figure(gate)
     if figure is None or figure.value is None:
@@ -232,7 +232,7 @@ def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
         )
     units, fewest = None, 0
     difference: Difference | None
-    if isinstance(candidate, Sampled):
+    if isinstance(candidate, StoredSide):
         side = candidate.measured()
         estimate = estimate_of(gate.reported, side.of(gate.task))
         difference = None if estimate is None else Difference.of(shifted(estimate, -limit))
@@ -263,7 +263,7 @@ def _against_limit(gate: Gate, candidate: Source, limit: float) -> Evidence:
     )
 
 
-def _unpaired(gate: Gate, candidate: Source, baseline: Source) -> Difference | None:
+def _unpaired(gate: Gate, candidate: EvidenceSide, baseline: EvidenceSide) -> Difference | None:
     """As for pairs, a difference of REG is that of the areas: the frontier has no part in it."""
     if gate.measure != "reg":
         ours, theirs = candidate.figure(gate), baseline.figure(gate)

@@ -7,7 +7,7 @@ MODEL = "demo:verbose"
 STEP, LARGEST = 32, 512
 """The longest ladders need some 420 tokens of `demo:verbose`."""
 
-DEFAULTS: dict[str, Any] = {
+DEMO_DEFAULTS: dict[str, Any] = {
     "tasks": ("ladder",),
     "samples": "2",
     "budgets": ",".join(str(budget) for budget in range(0, LARGEST + 1, STEP)),

@@ -12,7 +12,7 @@ from reghar.errors import EngineError
 if TYPE_CHECKING:
     import aiohttp
 
-CONNECT_SECONDS = 30.0
+SERVER_CONNECT_SECONDS = 30.0
 
 
 def client_session(api_key_env: str | None, connections: int, timeout: float) -> aiohttp.ClientSession:
@@ -24,7 +24,7 @@ def client_session(api_key_env: str | None, connections: int, timeout: float) ->
         connector=aiohttp.TCPConnector(limit=connections),
         # No limit on the whole: a long trace may take hours, and may wait for a free connection.
         timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=min(CONNECT_SECONDS, timeout), sock_read=timeout
+            total=None, sock_connect=min(SERVER_CONNECT_SECONDS, timeout), sock_read=timeout
         ),
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
 from reghar.engines.http import client_session, events, refusal
-from reghar.engines.preflight import EXTENSIONS, SAMPLING, Served, inspect_server, server_says
+from reghar.engines.preflight import EXTENSIONS, SAMPLING, ServerInfo, inspect_server, server_says
 from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
 from reghar.engines.sessions import Sessions
 from reghar.errors import EngineError
@@ -55,7 +55,7 @@ class OpenAIEngine:
         self._connections = connections
         self._timeout = timeout
         self._servers = Servers(urls, patience=patience)
-        self._served: dict[str, Served] = {}
+        self._served: dict[str, ServerInfo] = {}
         self._ranks: dict[str, Sessions[int]] = {}
         self._client: aiohttp.ClientSession | None = None
 

@@ -25,7 +25,7 @@ from reghar.prompting.tokenizer import Model
 
 SENTENCE = "The answer is 42."
 """What the tokenizers are compared on."""
-SECONDS = 60.0
+ANSWER_SECONDS = 60.0
 """Longest wait for one answer."""
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between attempts at a busy server that does not say when to come back."""
@@ -45,7 +45,7 @@ MOST_METRICS = 1 << 24
 
 
 @dataclass(frozen=True, kw_only=True)
-class Served:
+class ServerInfo:
     """What one server said about itself."""
 
     url: str
@@ -121,7 +121,7 @@ def headers(api_key_env: str | None) -> dict[str, str]:
 
 def inspect_server(
     url: str, model: Model, api_key_env: str | None, *, served_name: str | None = None
-) -> Served:
+) -> ServerInfo:
     """What the server at `url` can do. Raises `EngineError` where it does not answer or fits no run.
 
     `served_name` is what the server calls the model, where that is not its own name.
@@ -148,7 +148,7 @@ def inspect_server(
     counted = ((from_ids or {}).get("usage") or {}).get("prompt_tokens", len(ids))
     length = entry.get("max_model_len")
     ranks, kv_tokens = _caches(url, key)
-    return Served(
+    return ServerInfo(
         url=url,
         name=name,
         version=_version(url, key),
@@ -198,7 +198,7 @@ def _caches(url: str, key: dict[str, str]) -> tuple[int, int | None]:
     it has none."""
     request = urllib.request.Request(f"{url.removesuffix('/v1')}/metrics", headers=key)  # noqa: S310 - as above
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310 - as above
             text = response.read(MOST_METRICS).decode(errors="replace")
     except urllib.error.HTTPError as error:
         error.close()
@@ -265,13 +265,13 @@ def _open(request: urllib.request.Request) -> dict[str, Any]:
         try:
             return _open_once(request)
         except _BusyError as error:
-            time.sleep(min(pause if error.retry_after is None else error.retry_after, SECONDS))
+            time.sleep(min(pause if error.retry_after is None else error.retry_after, ANSWER_SECONDS))
     return _open_once(request)
 
 
 def _open_once(request: urllib.request.Request) -> dict[str, Any]:
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310 - as above
             content = json.load(response)
     except urllib.error.HTTPError as error:
         with error:

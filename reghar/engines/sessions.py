@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 Place = TypeVar("Place", bound=Hashable)
 
-REMEMBERED = 1 << 16
+REMEMBERED_SESSIONS = 1 << 16
 """Sessions whose place is remembered; far more than are ever in flight."""
 
 
@@ -33,7 +33,7 @@ class Sessions(Generic[Place]):
         if session:
             self._homes[session] = home
             self._homes.move_to_end(session)
-            if len(self._homes) > REMEMBERED:
+            if len(self._homes) > REMEMBERED_SESSIONS:
                 self._homes.popitem(last=False)
         return home
 

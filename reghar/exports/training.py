@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from reghar.errors import InputError
-from reghar.prompting.prompts import PLACEHOLDER
+from reghar.prompting.prompts import QUESTION_PLACEHOLDER
 from reghar.store import StoredRun
 from reghar.store.problems import read_problems
 from reghar.tasks.catalog import list_tasks
 
-Key: TypeAlias = tuple[str, str]
+ProblemKey: TypeAlias = tuple[str, str]
 """Task and problem id."""
 Pairing = Literal["shortest", "dast"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Response:
+class ExportedResponse:
     """One stored trace."""
 
     text: str
@@ -39,11 +39,11 @@ class Response:
 class Group:
     """All responses to one prompt."""
 
-    key: Key
+    key: ProblemKey
     prompt: str
     digest: str
     """Of the first run's protocol."""
-    responses: tuple[Response, ...]
+    responses: tuple[ExportedResponse, ...]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -60,8 +60,8 @@ def load_groups(runs: Sequence[StoredRun]) -> list[Group]:
     for run in runs:
         _require_own_tasks(run)
         run.require_complete()
-    prompts: dict[Key, str] = {}
-    responses: dict[Key, list[Response]] = defaultdict(list)
+    prompts: dict[ProblemKey, str] = {}
+    responses: dict[ProblemKey, list[ExportedResponse]] = defaultdict(list)
     for run in runs:
         for key, prompt in _prompts(run).items():
             if prompts.setdefault(key, prompt) != prompt:
@@ -82,7 +82,7 @@ def unsolved(groups: Sequence[Group], by: StoredRun, threshold: float) -> list[G
     accuracy (0..1). Raises InputError for a threshold outside, and a run that lacks the problems."""
     if not 0 <= threshold <= 1:
         raise InputError(f"--drop-solved {threshold:g}: give an accuracy from 0 to 1")
-    accuracy: dict[Key, float] = {}
+    accuracy: dict[ProblemKey, float] = {}
     for task in by.tasks:
         outcomes = by.outcomes(task)
         for problem, mean in zip(outcomes.problems, outcomes.full_correct.mean(axis=1), strict=True):
@@ -128,7 +128,7 @@ def pairs(groups: Sequence[Group], pairing: Pairing, ratio: float | None = None)
             }
 
 
-def _by_shortest(responses: Sequence[Response]) -> list[tuple[Response, Response]]:
+def _by_shortest(responses: Sequence[ExportedResponse]) -> list[tuple[ExportedResponse, ExportedResponse]]:
     chosen = _shortest([one for one in responses if one.correct])
     longest = max(responses, key=_length)
     if chosen is None or longest.length <= chosen.length:
@@ -136,7 +136,9 @@ def _by_shortest(responses: Sequence[Response]) -> list[tuple[Response, Response
     return [(chosen, longest)]
 
 
-def _by_kind(responses: Sequence[Response], ratio: float) -> list[tuple[Response, Response]]:
+def _by_kind(
+    responses: Sequence[ExportedResponse], ratio: float
+) -> list[tuple[ExportedResponse, ExportedResponse]]:
     found = []
     for correct in (True, False):
         kind = [one for one in responses if one.correct is correct]
@@ -146,12 +148,12 @@ def _by_kind(responses: Sequence[Response], ratio: float) -> list[tuple[Response
     return [(chosen, longest) for chosen, longest in found if longest.length > chosen.length]
 
 
-def _shortest(responses: Sequence[Response]) -> Response | None:
+def _shortest(responses: Sequence[ExportedResponse]) -> ExportedResponse | None:
     """The shortest that ended by itself; of equal ones the first."""
     return min((one for one in responses if one.finished), key=_length, default=None)
 
 
-def _length(response: Response) -> int:
+def _length(response: ExportedResponse) -> int:
     return response.length
 
 
@@ -164,22 +166,22 @@ def _require_own_tasks(run: StoredRun) -> None:
         )
 
 
-def _prompts(run: StoredRun) -> dict[Key, str]:
+def _prompts(run: StoredRun) -> dict[ProblemKey, str]:
     template = run.protocol.prompt.template
     return {
-        (problem.task, problem.id): template.replace(PLACEHOLDER, problem.question, 1)
+        (problem.task, problem.id): template.replace(QUESTION_PLACEHOLDER, problem.question, 1)
         for problem in read_problems(run.path)
     }
 
 
-def _responses(run: StoredRun) -> Iterator[tuple[Key, Response]]:
+def _responses(run: StoredRun) -> Iterator[tuple[ProblemKey, ExportedResponse]]:
     scores = run.scores[run.scores["budget"].isna()]
     outcome: Mapping[Any, str] = scores.set_index(["task", "problem", "sample"])["outcome"].to_dict()
     for row in run.traces.itertuples(index=False):
         key = (str(row.task), str(row.problem))
         yield (
             key,
-            Response(
+            ExportedResponse(
                 text=str(row.text),
                 length=int(str(row.length)),
                 correct=outcome[(*key, row.sample)] == "correct",

@@ -29,15 +29,15 @@ from reghar.errors import InputError
 from reghar.paths import data_dir
 from reghar.protocol import Protocol
 
-SCHEMA: Literal["reghar.frontier/2"] = "reghar.frontier/2"
+FRONTIER_SCHEMA: Literal["reghar.frontier/2"] = "reghar.frontier/2"
 """What is written; `SCHEMAS` are read."""
-SCHEMAS = ("reghar.frontier/1", SCHEMA)
+SCHEMAS = ("reghar.frontier/1", FRONTIER_SCHEMA)
 """Version 1 holds task means only; version 2 may hold what every problem contributed."""
 
 _ROUNDING = 1e-9
 """A file's decimals may round the last digits of a mean."""
 
-Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1)]
 
 
 _Row = Annotated[tuple[float, ...], Field(strict=False)]
@@ -56,9 +56,9 @@ class TaskFrontier(_FrontierRecord):
     """Tokens, strictly increasing, from 0 or later."""
     accuracy: Annotated[tuple[float, ...], Field(strict=False)]
     """0..1."""
-    samples: Count
+    samples: Positive
     """Samples per problem behind every point: n of avg@n."""
-    problems: Count
+    problems: Positive
     """Problems behind every point."""
     winner: Annotated[tuple[str, ...], Field(strict=False)] | None = None
     """Name of the run that gave each point; None where only the maximum is published."""
@@ -121,7 +121,7 @@ class FrontierProtocol(_FrontierRecord):
     settings: Protocol
 
 
-class Source(_FrontierRecord):
+class FrontierSource(_FrontierRecord):
     """Where the points come from."""
 
     citation: str
@@ -133,11 +133,13 @@ class Source(_FrontierRecord):
 class Frontier(_FrontierRecord):
     """The frontier file of one base model."""
 
-    schema_: Literal["reghar.frontier/1", "reghar.frontier/2"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["reghar.frontier/1", "reghar.frontier/2"] = Field(
+        default=FRONTIER_SCHEMA, alias="schema"
+    )
     base_model: str = Field(min_length=1)
     protocol: Literal["unverified"] | FrontierProtocol
     """`unverified` where the authors did not publish all of it: runs may be compared, with a note."""
-    source: Source
+    source: FrontierSource
     sha256: str
     """Of the points, see `points_sha256`."""
     tasks: dict[str, TaskFrontier] = Field(min_length=1)

@@ -24,7 +24,7 @@ MEMORY_LIMIT_BYTES = 2 * 1024**3
 
 BATCH = 64
 """Most answers in one message to a worker."""
-REMEMBERED = 32_768
+REMEMBERED_VERDICTS = 32_768
 """Verdicts kept, least recently used dropped first: memory does not grow with the answers graded."""
 WINDOW = 4_096
 """Most answers that `grade_all` holds at a time."""
@@ -161,7 +161,7 @@ class GraderPool:
         with self._lock:
             future = self._in_flight.pop(request)
             self._verdicts[request] = verdict
-            if len(self._verdicts) > REMEMBERED:
+            if len(self._verdicts) > REMEMBERED_VERDICTS:
                 self._verdicts.popitem(last=False)
         future.set_result(verdict)
 

@@ -19,7 +19,7 @@ from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
 
-SHOWN = (
+SHOWN_MEASURES = (
     "reg",
     "reg_up_to_1024",
     "accuracy_full",
@@ -35,7 +35,7 @@ SHOWN = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class TaskFigure:
     """One number of one task."""
 
     value: float | None
@@ -48,11 +48,11 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFigures:
-    """One model on one task: `acc@L` for every budget, and the measures of `SHOWN` that it has."""
+    """One model on one task: `acc@L` for every budget, and the measures of `SHOWN_MEASURES` that it has."""
 
     task: str
     """Without prefix."""
-    total: dict[str, Figure]
+    total: dict[str, TaskFigure]
     of_problem: tuple[dict[str, float | None], ...]
     """The same names for each problem alone, in the task's order: what the sample files show."""
 
@@ -77,17 +77,17 @@ def _task_figures(
     accuracy = np.clip(measures.curve.accuracy, 0.0, 1.0)
     errors = _accuracy_errors(outcomes, interval)
     total = {
-        name: Figure(value=settled(float(value)), standard_error=error, higher_is_better=True)
+        name: TaskFigure(value=settled(float(value)), standard_error=error, higher_is_better=True)
         for name, value, error in zip(names, accuracy, errors, strict=True)
     }
     total |= {
-        one.name: Figure(
+        one.name: TaskFigure(
             value=one.value,
             standard_error=_standard_error(measures, one.name),
             higher_is_better=MEASURES[one.name][1],
         )
         for one in measures.measures
-        if one.name in SHOWN
+        if one.name in SHOWN_MEASURES
     }
     return TaskFigures(
         task=outcomes.task, total=total, of_problem=_problem_figures(outcomes, measures, names)
@@ -99,7 +99,9 @@ def _problem_figures(
 ) -> tuple[dict[str, float | None], ...]:
     """Each problem's own curve and measures; REG is their mean, Control and Scaling are not."""
     means = outcomes.correct.mean(axis=1)
-    shown = {one.name: measures.of_problem[one.name] for one in measures.measures if one.name in SHOWN}
+    shown = {
+        one.name: measures.of_problem[one.name] for one in measures.measures if one.name in SHOWN_MEASURES
+    }
     by_name = dict(zip(names, means.T, strict=True)) | shown
     return tuple(
         {name: _finite(float(values[place])) for name, values in by_name.items()}

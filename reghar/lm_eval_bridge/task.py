@@ -7,7 +7,7 @@ from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
 
-from reghar.lm_eval_bridge.figures import Figure, TaskFigures
+from reghar.lm_eval_bridge.figures import TaskFigure, TaskFigures
 from reghar.lm_eval_bridge.hooks import problems
 
 ERROR = "_stderr"
@@ -80,7 +80,7 @@ class CurveTask(ConfigurableTask):  # type: ignore[misc]
         directions: dict[str, bool | None] = super().higher_is_better()
         return directions | {name: figure.higher_is_better for name, figure in self._total().items()}
 
-    def _total(self) -> dict[str, Figure]:
+    def _total(self) -> dict[str, TaskFigure]:
         return self._figures.total if self._figures is not None else {}
 
 

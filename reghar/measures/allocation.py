@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class IntervalFigure:
     """A mean or share with its 95% interval; NaN where nothing has it, or where there is no interval."""
 
     value: float
@@ -41,17 +41,17 @@ class Allocation:
     task: str
     budgets: NDArray[np.int64]
     """Shape (B,), tokens."""
-    overthinking_tax: Figure
+    overthinking_tax: IntervalFigure
     """Mean tokens after the settled budget, over traces right at the end."""
-    overthinking_share: Figure
+    overthinking_share: IntervalFigure
     """Those tokens as a share of all tokens of the task, 0..1."""
-    futility_waste: Figure
+    futility_waste: IntervalFigure
     """Mean tokens of the traces that are right at no budget."""
-    futility_share: Figure
+    futility_share: IntervalFigure
     """Those tokens as a share of all, 0..1."""
-    starvation: tuple[Figure, ...]
+    starvation: tuple[IntervalFigure, ...]
     """By budget: share of traces wrong there and right at the end, 0..1."""
-    harm: tuple[Figure, ...]
+    harm: tuple[IntervalFigure, ...]
     """By budget: share of traces right there and wrong at the end, 0..1."""
     notes: tuple[str, ...]
 
@@ -88,11 +88,11 @@ def allocation_of(
     means = statistics.sum(axis=(0, 1)) / stored.size
     count = len(outcomes.budgets)
 
-    def ratio(top: int, bottom: int, *, share: bool = False) -> Figure:
+    def ratio(top: int, bottom: int, *, share: bool = False) -> IntervalFigure:
         columns = None if draws is None else (draws.means[:, top], draws.means[:, bottom])
         return _figure(draws, _quotient(means[top], means[bottom]), columns, share=share)
 
-    def shares(first: int) -> tuple[Figure, ...]:
+    def shares(first: int) -> tuple[IntervalFigure, ...]:
         return tuple(
             _figure(
                 draws,
@@ -134,15 +134,17 @@ def _statistics(outcomes: TaskOutcomes) -> Array:
     )
 
 
-def _figure(draws: Draws | None, value: float, columns: tuple[Array, Array] | None, *, share: bool) -> Figure:
+def _figure(
+    draws: Draws | None, value: float, columns: tuple[Array, Array] | None, *, share: bool
+) -> IntervalFigure:
     if draws is None or columns is None or math.isnan(value):
-        return Figure(value=value, low=math.nan, high=math.nan)
+        return IntervalFigure(value=value, low=math.nan, high=math.nan)
     top, bottom = columns
     replicates = np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1.0), np.nan)
     estimate: Estimate = draws.estimate(value, replicates, share=share)
     low, high = estimate.interval()
     # No token count and no share is below 0, whatever Student's t says of a few problems.
-    return Figure(value=value, low=max(0.0, low), high=high)
+    return IntervalFigure(value=value, low=max(0.0, low), high=high)
 
 
 def _quotient(top: float, bottom: float) -> float:

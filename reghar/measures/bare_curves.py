@@ -13,7 +13,7 @@ from reghar.measures import reg
 from reghar.measures.catalogue import settled
 from reghar.measures.csv_input import Points
 
-SCHEMA = "reghar.reg/1"
+CURVES_SCHEMA = "reghar.reg/1"
 _FIGURES = ("reg", "reg_up_to_1024", "reg_positive", "reg_negative", "area")
 
 
@@ -25,7 +25,7 @@ def reg_of_curves(curves: Mapping[str, Points], frontier: Frontier) -> dict[str,
     """
     tasks = {task: _reg_of_task(task, points, frontier) for task, points in curves.items()}
     return {
-        "schema": SCHEMA,
+        "schema": CURVES_SCHEMA,
         "frontier": frontier.name,
         "tasks": tasks,
         "average": {figure: _mean([one[figure] for one in tasks.values()]) for figure in _FIGURES},

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
-from reghar.frontiers.frontier import Frontier, FrontierProtocol, Source, TaskFrontier, points_sha256
+from reghar.frontiers.frontier import Frontier, FrontierProtocol, FrontierSource, TaskFrontier, points_sha256
 from reghar.measures.catalogue import settled
 from reghar.measures.clusters import Clusters
 from reghar.measures.curves import curve_of, problem_means, stored_traces
@@ -40,7 +40,7 @@ class RunOutcomes:
     outcomes: dict[str, TaskOutcomes]
 
 
-def build(runs: Sequence[RunOutcomes], *, base_model: str, source: Source, seed: int = 0) -> Frontier:
+def build(runs: Sequence[RunOutcomes], *, base_model: str, source: FrontierSource, seed: int = 0) -> Frontier:
     """The frontier of the runs: maximum, winner, its interval, and the cross-fitted estimate.
 
     Raises InputError without runs, for two of one name, for unequal protocols (naming every setting

@@ -21,7 +21,7 @@ from reghar.store.outcomes import TaskOutcomes
 
 Array = NDArray[np.float64]
 
-FORCED = " + force"
+FORCED_SUFFIX = " + force"
 """Ends the name of a method with budget forcing on top."""
 
 
@@ -51,7 +51,7 @@ def thinks(run: StoredRun, task: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Method:
+class ControlMethod:
     """One method of test-time control, evaluated on one task: its set A."""
 
     name: str
@@ -100,24 +100,28 @@ class Method:
         return s1.figures(means[..., :count], percent, self.obeyed(means))
 
 
-def evaluated_methods(run: StoredRun, task: str) -> Iterator[Method]:
+def evaluated_methods(run: StoredRun, task: str) -> Iterator[ControlMethod]:
     """Every method of a run: `force`, which every run has, first; then with budget forcing on top."""
     thinking = thinks(run, task)
     plain = _own(run.outcomes(task), Setting(name="plain"), thinking)
     force = list(_force(run, task))
     clusters = Clusters.of(run.outcomes(task))
     if force:
-        yield Method(name="force", settings=force, reference=None, clusters=clusters)
+        yield ControlMethod(name="force", settings=force, reference=None, clusters=clusters)
     views = {setting.name: run.at(setting.name) for setting in run.settings}
     for method in dict.fromkeys(setting.method for setting in run.settings):
         settings = [s for s in run.settings if s.method == method and s.counted]
         waits = any(setting.after is not None for setting in settings)
         own = [_own(views[s.name].outcomes(task), s, thinking) for s in settings]
         members = [plain, *own] if waits else own
-        yield Method(name=method, settings=members, reference=None if waits else plain, clusters=clusters)
+        yield ControlMethod(
+            name=method, settings=members, reference=None if waits else plain, clusters=clusters
+        )
         if all(setting.budgets for setting in settings):
             forced = [_forced(views[s.name], task, s, thinking) for s in settings]
-            yield Method(name=method + FORCED, settings=forced, reference=plain, clusters=clusters)
+            yield ControlMethod(
+                name=method + FORCED_SUFFIX, settings=forced, reference=plain, clusters=clusters
+            )
 
 
 def _used(outcomes: TaskOutcomes, thinking: bool) -> NDArray[np.int64]:
@@ -176,7 +180,7 @@ def _force(run: StoredRun, task: str) -> Iterator[Evaluation]:
             )
 
 
-def pooled(methods: Sequence[Method]) -> Method:
+def pooled(methods: Sequence[ControlMethod]) -> ControlMethod:
     """One method of several runs with all their samples."""
 
     def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -226,7 +230,7 @@ def own_control(
 
 
 def method_measures(
-    method: Method, *, task: str, interval: IntervalKind, seed: int, replicates: int
+    method: ControlMethod, *, task: str, interval: IntervalKind, seed: int, replicates: int
 ) -> tuple[list[Measure], dict[str, Estimate]]:
     """Control, Scaling in both forms and Performance of one method, with their sampling errors."""
     values = method.values()

@@ -54,7 +54,7 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stopped:
+class PolicyOutcome:
     """What became of every trace under one policy."""
 
     family: str
@@ -67,7 +67,7 @@ class Stopped:
     """Shape (P, n): 1.0 where the answer there is correct, else 0.0."""
 
 
-def fixed(answers: Answers, budget: int) -> Stopped:
+def fixed(answers: Answers, budget: int) -> PolicyOutcome:
     """One budget, in tokens and of the grid, for every trace."""
     budgets = answers.outcomes.budgets
     column = int(np.searchsorted(budgets, budget))
@@ -78,7 +78,7 @@ def fixed(answers: Answers, budget: int) -> Stopped:
     return _stopped(answers, "fixed", f"fixed({budget:,})", stops, first=column)
 
 
-def stable(answers: Answers, k: int, *, start: int = 0) -> Stopped:
+def stable(answers: Answers, k: int, *, start: int = 0) -> PolicyOutcome:
     """Stops at the first budget at which the last `k` forced answers are equal; no answer equals none.
 
     Answers are asked for from the budget `start`, in tokens, on. Raises InputError for k below 2 and for
@@ -100,7 +100,7 @@ def stable(answers: Answers, k: int, *, start: int = 0) -> Stopped:
     return _stopped(answers, "stable", name, stops, first=first)
 
 
-def confident(answers: Answers, threshold: float) -> Stopped:
+def confident(answers: Answers, threshold: float) -> PolicyOutcome:
     """Stops where the mean log-probability of the forced answer's tokens reaches `threshold` (at most 0).
 
     Raises InputError where the run stores no log-probabilities.
@@ -115,7 +115,7 @@ def confident(answers: Answers, threshold: float) -> Stopped:
     return _stopped(answers, "confident", f"confident({threshold:.3g})", stops, first=0)
 
 
-def settled(answers: Answers) -> Stopped:
+def settled(answers: Answers) -> PolicyOutcome:
     """Stops at the first budget from which on the answer is right, and pays for that answer alone.
 
     It needs to know what is right: an upper bound, and no way to serve.
@@ -126,10 +126,10 @@ def settled(answers: Answers) -> Stopped:
     return _stopped(answers, "settled", "settled (upper bound)", stops, first=None)
 
 
-def unbounded(answers: Answers) -> Stopped:
+def unbounded(answers: Answers) -> PolicyOutcome:
     """The whole trace with its own answer: what a policy is compared with."""
     outcomes = answers.outcomes
-    return Stopped(
+    return PolicyOutcome(
         family="unbounded",
         name="unbounded",
         tokens=outcomes.counted.astype(np.float64),
@@ -139,7 +139,7 @@ def unbounded(answers: Answers) -> Stopped:
 
 def _stopped(
     answers: Answers, family: str, name: str, stops: NDArray[np.bool_], *, first: int | None
-) -> Stopped:
+) -> PolicyOutcome:
     """`stops` (P, n, B): where the rule is met; `first`: the first answer asked for, None for the last
     one alone."""
     outcomes = answers.outcomes
@@ -150,7 +150,7 @@ def _stopped(
     paid = asked if first is None else np.cumsum(asked, axis=-1)
     trace = np.minimum(outcomes.counted[..., None], outcomes.budgets)
     tokens = np.take_along_axis(trace + paid, at, axis=-1)[..., 0]
-    return Stopped(
+    return PolicyOutcome(
         family=family,
         name=name,
         tokens=tokens.astype(np.float64),
@@ -173,7 +173,7 @@ class Point:
 
 
 def points_of(
-    policies: Sequence[Stopped],
+    policies: Sequence[PolicyOutcome],
     *,
     task: str,
     clusters: Clusters | None = None,
@@ -217,8 +217,8 @@ class Saving:
 
 
 def saving_of(
-    policies: Sequence[Stopped],
-    reference: Stopped,
+    policies: Sequence[PolicyOutcome],
+    reference: PolicyOutcome,
     *,
     task: str,
     clusters: Clusters | None = None,

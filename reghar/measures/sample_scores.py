@@ -20,7 +20,7 @@ StepRule = Literal["min", "mean", "prod", "last"]
 _FINENESS = 1 << 40
 """Scores are told apart in steps of 1 / 2**40."""
 
-Key = tuple[str, str, int, int | None]
+ScoreKey = tuple[str, str, int, int | None]
 """(task, problem id, sample, budget); budget None for the whole trace's own answer."""
 
 
@@ -33,10 +33,10 @@ def step_score(scores: Sequence[float], rule: StepRule) -> float:
     return min(scores) if rule == "min" else scores[-1]
 
 
-def read_scores(path: Path, run: StoredRun, rule: StepRule) -> dict[Key, float]:
+def read_scores(path: Path, run: StoredRun, rule: StepRule) -> dict[ScoreKey, float]:
     """The file's scores. Raises InputError, one line, for a row that is broken, stands for no answer of
     the run, stands twice, or has a score outside 0..1."""
-    scores: dict[Key, float] = {}
+    scores: dict[ScoreKey, float] = {}
     for number, row in iterate_json_lines(path):
         where = f"{path} line {number}"
         key = _key(row, run, where)
@@ -46,7 +46,7 @@ def read_scores(path: Path, run: StoredRun, rule: StepRule) -> dict[Key, float]:
     return scores
 
 
-def scores_of(run: StoredRun, task: str, scores: Mapping[Key, float]) -> NDArray[np.float64]:
+def scores_of(run: StoredRun, task: str, scores: Mapping[ScoreKey, float]) -> NDArray[np.float64]:
     """Shape (P, n, B): the score of the answer that each budget has, NaN where the file gives none.
 
     A budget that a finished trace never passed has the trace's own answer, and so its score.
@@ -60,7 +60,7 @@ def scores_of(run: StoredRun, task: str, scores: Mapping[Key, float]) -> NDArray
     return np.where(spread == MISSING, np.nan, spread / _FINENESS)
 
 
-def _key(row: Mapping[str, Any], run: StoredRun, where: str) -> Key:
+def _key(row: Mapping[str, Any], run: StoredRun, where: str) -> ScoreKey:
     task, problem, sample, budget = (row.get(name) for name in ("task", "problem", "sample", "budget"))
     if not isinstance(task, str) or task not in run.tasks:
         raise InputError(f"{where}: the run has no task {task!r:.60}; it has {', '.join(run.tasks)}")
@@ -86,6 +86,6 @@ def _score(value: object, rule: StepRule, where: str) -> float:
     return step_score(steps, rule)
 
 
-def _named(key: Key) -> str:
+def _named(key: ScoreKey) -> str:
     task, problem, sample, budget = key
     return f"{task}, problem {problem!r}, sample {sample}, budget {budget}"

@@ -16,7 +16,7 @@ from reghar.measures.bootstrap import problem_expansion
 from reghar.measures.clusters import Clusters
 from reghar.measures.draws import Draws, drawn_values
 from reghar.measures.pass_at_k import pass_at_k
-from reghar.measures.sample_scores import Key, scores_of
+from reghar.measures.sample_scores import ScoreKey, scores_of
 from reghar.measures.scaling import Rejection, majority, rejection
 from reghar.measures.votes import answer_groups
 from reghar.store import StoredRun
@@ -36,7 +36,7 @@ class Spending:
     best-of-N, for which None means the powers of two up to n."""
     passes: Sequence[int] | None = None
     """Samples of which one must be right."""
-    scores: Mapping[Key, float] | None = None
+    scores: Mapping[ScoreKey, float] | None = None
     """A verifier's, 0..1."""
 
 

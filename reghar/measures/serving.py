@@ -28,10 +28,10 @@ Array = NDArray[np.float64]
 
 MARGIN = 0.01
 """One point of accuracy."""
-LEVEL = 0.95
+CONFIDENCE = 0.95
 """Of every one-sided bound."""
 
-Verdict = Literal["not worse", "worse", "undecided"]
+TestResult = Literal["not worse", "worse", "undecided"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class NonInferiority:
     """Its lower one-sided 95% bound."""
     high: float
     """Its upper one-sided 95% bound."""
-    verdict: Verdict
+    verdict: TestResult
     """`not worse` where `low` is above -margin, `worse` where `high` is not."""
     problems_needed: int | None
     """Problems with which the standard error would decide, were the difference the true one. None where
@@ -71,7 +71,7 @@ class Serving:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Paired:
+class PairedColumn:
     """Paired differences of one column against unbounded thinking, of one task."""
 
     estimate: Estimate
@@ -137,7 +137,7 @@ def paired_columns(
     clusters: Clusters,
     seed: int,
     replicates: int,
-) -> list[Paired]:
+) -> list[PairedColumn]:
     """The columns of `non_inferiority` as estimates."""
     check_margin(margin)
     problems = len(differences)
@@ -156,9 +156,9 @@ def paired_columns(
     # A true drop of the margin turns at least that share of the answers wrong; where few were seen to
     # turn, the replicates know too small an error. Where none was, this is the rule of three: a margin m
     # is ruled out by 3 / m answers.
-    reach = math.sqrt(-math.log(1 - LEVEL) * margin / (problems * samples))
+    reach = math.sqrt(-math.log(1 - CONFIDENCE) * margin / (problems * samples))
     return [
-        Paired(
+        PairedColumn(
             estimate=draws.estimate(
                 float(differences[:, column].mean()), draws.means[:, column], difference=True
             ),
@@ -178,7 +178,7 @@ def check_margin(margin: float) -> None:
         )
 
 
-def _of_budgets(outcomes: TaskOutcomes, margin: float, seed: int, replicates: int) -> list[Paired]:
+def _of_budgets(outcomes: TaskOutcomes, margin: float, seed: int, replicates: int) -> list[PairedColumn]:
     if not outcomes.complete:
         raise InputError(f"{outcomes.task}: the run is incomplete; finish it with --resume first")
     rights = outcomes.correct - outcomes.full_correct[:, :, None]
@@ -196,17 +196,17 @@ def _of_budgets(outcomes: TaskOutcomes, margin: float, seed: int, replicates: in
     )
 
 
-def _test(tasks: Sequence[Paired], margin: float) -> NonInferiority:
+def _test(tasks: Sequence[PairedColumn], margin: float) -> NonInferiority:
     estimate = mean_estimate([one.estimate for one in tasks])
     reach = math.sqrt(sum(one.reach**2 for one in tasks)) / len(tasks)
-    low, high = estimate.interval(2 * LEVEL - 1)
+    low, high = estimate.interval(2 * CONFIDENCE - 1)
     value = 0.0 if abs(estimate.value) < RESOLUTION else estimate.value
     low, high = min(low, value - reach), max(high, value + reach)
-    verdict: Verdict = "not worse" if low > -margin else "worse" if high < -margin else "undecided"
+    verdict: TestResult = "not worse" if low > -margin else "worse" if high < -margin else "undecided"
     needed = None
     beyond = abs(value + margin)
     if verdict == "undecided" and beyond > RESOLUTION:
-        quantile = float(stdtrit(estimate.expansion.df, LEVEL))
+        quantile = float(stdtrit(estimate.expansion.df, CONFIDENCE))
         reach = max(quantile * estimate.standard_error, reach)
         problems = min(one.problems for one in tasks)
         needed = max(math.ceil(problems * (reach / beyond) ** 2), problems + 1)

@@ -19,7 +19,7 @@ from reghar.protocol import PLAIN, Setting
 Method = Literal["force", "wait", "tokens", "steps", "class", "effort", "template", "body"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-PLACEHOLDER = "{setting}"
+SETTING_PLACEHOLDER = "{setting}"
 
 # s1 (arXiv 2501.19393): after the question and a blank line.
 TOKENS = "Think for up to {setting} tokens."
@@ -49,7 +49,7 @@ EFFORT = (
     "Your reasoning_effort score is: {setting}."
 )
 
-DEFAULTS: dict[Method, tuple[int, ...]] = {
+METHOD_DEFAULTS: dict[Method, tuple[int, ...]] = {
     "tokens": (1024, 2048, 4096, 8192, 16384),
     "steps": (16, 32, 64, 128, 256),
     "effort": (0, 256, 512, 1024, 2048, 4096, 8192, 16384),
@@ -115,7 +115,7 @@ def make_settings(
 def _numbered(method: str, number: int, **fields: Any) -> Setting:
     """A setting whose text has its number filled in."""
     filled: dict[str, Any] = {
-        key: value.replace(PLACEHOLDER, str(number)) if isinstance(value, str) else value
+        key: value.replace(SETTING_PLACEHOLDER, str(number)) if isinstance(value, str) else value
         for key, value in fields.items()
     }
     return Setting(name=str(number), method=method, **filled)
@@ -168,8 +168,8 @@ def _template_settings(given: Sequence[str], user: str | None, system: str | Non
         raise InputError("--control template needs --control-user or --control-system with {setting} in it")
     if not given:
         raise InputError("--control template needs --settings, such as --settings low,medium,high")
-    if PLACEHOLDER not in (user or "") + (system or ""):
-        raise InputError(f"the text of --control template has no {PLACEHOLDER} in it: put it there")
+    if SETTING_PLACEHOLDER not in (user or "") + (system or ""):
+        raise InputError(f"the text of --control template has no {SETTING_PLACEHOLDER} in it: put it there")
     settings = []
     for entry in given:
         match = _BOUNDED.fullmatch(entry)
@@ -183,8 +183,8 @@ def _template_settings(given: Sequence[str], user: str | None, system: str | Non
                 method="template",
                 minimum=int(low) if low else None,
                 maximum=int(high) if high else None,
-                user=None if user is None else user.replace(PLACEHOLDER, name),
-                system=None if system is None else system.replace(PLACEHOLDER, name),
+                user=None if user is None else user.replace(SETTING_PLACEHOLDER, name),
+                system=None if system is None else system.replace(SETTING_PLACEHOLDER, name),
             )
         )
     if len({setting.name for setting in settings}) < len(settings):
@@ -226,7 +226,7 @@ def json_value(text: str) -> Any:
 def _numbers(method: Method, given: Sequence[str], budgets: Sequence[int]) -> tuple[int, ...]:
     if not given:
         unit = {"steps": STEP_TOKENS, "wait": 0}.get(method, 1)
-        fitting = tuple(n for n in DEFAULTS[method] if n * unit <= budgets[-1])
+        fitting = tuple(n for n in METHOD_DEFAULTS[method] if n * unit <= budgets[-1])
         if not fitting:
             raise InputError(
                 f"the largest budget, {budgets[-1]}, is below every default setting of {method}; "
@@ -261,6 +261,6 @@ def _number(entry: str) -> int | None:
 
 
 def _with_placeholder(text: str, flag: str) -> str:
-    if PLACEHOLDER not in text:
-        raise InputError(f"{flag} has no {PLACEHOLDER} in it: put it where the setting belongs")
+    if SETTING_PLACEHOLDER not in text:
+        raise InputError(f"{flag} has no {SETTING_PLACEHOLDER} in it: put it where the setting belongs")
     return text

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from reghar.prompting.tokenizer import Tokenizer
 from reghar.protocol import Setting
 
-PLACEHOLDER = "{problem}"
+QUESTION_PLACEHOLDER = "{problem}"
 """Stands for the question where the rendered template is recorded in the protocol."""
 
 PROMPT_DATE = date(2026, 1, 1)
@@ -70,4 +70,4 @@ class PromptFormat:
     @property
     def template(self) -> str:
         """The rendered template with a placeholder for the question: part of the protocol."""
-        return self.render(PLACEHOLDER)
+        return self.render(QUESTION_PLACEHOLDER)

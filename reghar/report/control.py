@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from reghar.measures import s1
 from reghar.measures.catalogue import IntervalKind
-from reghar.measures.control_methods import Evaluation, Method, bounds, evaluated_methods, method_measures
+from reghar.measures.control_methods import (
+    ControlMethod,
+    Evaluation,
+    bounds,
+    evaluated_methods,
+    method_measures,
+)
 from reghar.measures.curves import mean_over_problems
 from reghar.measures.draws import drawn_means
 from reghar.report.schema import MethodRecord, SettingRecord
@@ -30,7 +36,7 @@ def method_records(
     return tuple(_record(method, options) for method in evaluated_methods(run, task) if method.stored.any())
 
 
-def _record(method: Method, options: dict[str, Any]) -> MethodRecord:
+def _record(method: ControlMethod, options: dict[str, Any]) -> MethodRecord:
     count, stored, values = len(method.settings), method.stored, method.values()
     mean = mean_over_problems(values, stored)
     drawn = options | {"clusters": method.clusters}

@@ -55,13 +55,13 @@ def ranking_markdown(ranking: Ranking, pictures: Sequence[str] = ("curves.png",)
         "ranking.md.jinja",
         ranking=ranking,
         first=ranking.reports[0],
-        columns=COLUMNS,
+        columns=RANKING_COLUMNS,
         rows=_rows(ranking),
         pictures=list(pictures),
     )
 
 
-COLUMNS = {
+RANKING_COLUMNS = {
     "reg": "REG (tokens)",
     "reg_up_to_1024": "REG ≤ 1,024 (tokens)",
     "area": "Area (tokens)",
@@ -73,7 +73,7 @@ COLUMNS = {
 
 def _rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
     for place, report in ranking.places():
-        yield (place, report.model, *(figure(measured(report.overall(name))) for name in COLUMNS))
+        yield (place, report.model, *(figure(measured(report.overall(name))) for name in RANKING_COLUMNS))
 
 
 def _key(report: Report, measure: str) -> tuple[bool, bool, float, str]:

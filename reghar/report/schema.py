@@ -16,12 +16,12 @@ from reghar.frontiers.choose import FrontierRecord
 from reghar.measures.catalogue import IntervalKind, Measure, settled
 from reghar.protocol import Protocol
 
-SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
+REPORT_SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
 
 INCOMPLETE = "incomplete: "
 """Begins the note of an incomplete run that says what is missing and how to get it."""
 
-Number = Annotated[float, AfterValidator(settled)]
+Settled = Annotated[float, AfterValidator(settled)]
 """As it is written: 12 significant digits, see `settled`."""
 Fraction = Annotated[float, Field(ge=0, le=1), AfterValidator(settled)]
 Count = Annotated[int, Field(ge=0)]
@@ -65,7 +65,7 @@ class FrontierCurveRecord(_ReportRecord):
     accuracy: tuple[Fraction, ...]
     interpolated: bool
     """True where a budget of the run is none of the frontier's."""
-    reg_error: Number | None = None
+    reg_error: Settled | None = None
     """Standard error of the area under it, tokens, from the samples behind it; null where problems are
     drawn together with the run's, and in reports written before it was there."""
 
@@ -87,11 +87,11 @@ class SettingRecord(_ReportRecord):
     """Thinking tokens asked for at least; null for no such bound."""
     maximum: Count | None
     """Thinking tokens asked for at most."""
-    tokens: Number
+    tokens: Settled
     """Thinking tokens used on average (t_a); response tokens where no trace has a thinking block."""
-    tokens_low: Number | None
+    tokens_low: Settled | None
     """Ends of the 95% interval; null where there is none."""
-    tokens_high: Number | None
+    tokens_high: Settled | None
     accuracy: Fraction
     """f_a, as a fraction."""
     low: Fraction | None
@@ -100,11 +100,11 @@ class SettingRecord(_ReportRecord):
     """Whether `tokens` lies within the bounds; null where the setting has none."""
     within: Fraction | None
     """The share of samples within the bounds."""
-    tokens_quantiles: tuple[Number, ...]
+    tokens_quantiles: tuple[Settled, ...]
     """Of the thinking tokens of single samples: 5, 25, 50, 75 and 95%."""
-    answer_tokens: Number | None
+    answer_tokens: Settled | None
     """Response tokens outside the thinking on average; null where answers were forced or none thinks."""
-    answer_quantiles: tuple[Number, ...] | None
+    answer_quantiles: tuple[Settled, ...] | None
     unfinished: Fraction
     """The share of traces that hit `max_tokens`."""
 
@@ -131,15 +131,15 @@ class MethodRecord(_ReportRecord):
 class EfficiencyRecord(_ReportRecord):
     """Per-trace efficiency (definitions: Efficiency of single traces): means over problems."""
 
-    first_correct: Number | None
+    first_correct: Settled | None
     """First budget with a correct answer, tokens."""
-    settled: Number | None
+    settled: Settled | None
     """First budget from which on every answer is correct, tokens."""
-    flips: Number | None
+    flips: Settled | None
     """How often a correct answer was lost and found again."""
     overthought: Fraction | None
     """Share of traces that were right earlier and are wrong at the end."""
-    wasted_tokens: Number | None
+    wasted_tokens: Settled | None
     """Response tokens after the settled budget."""
     outcome_efficiency: Fraction | None
     """Share of the response that the first correct answer needed."""
@@ -147,7 +147,7 @@ class EfficiencyRecord(_ReportRecord):
     """Share of traces that are right at no budget."""
     traces: dict[str, Count] = {}
     """By the names above: how many traces have the figure; empty in reports written before it was there."""
-    intervals: dict[str, tuple[Number, Number] | None] = {}
+    intervals: dict[str, tuple[Settled, Settled] | None] = {}
     """By the names above: the 95% interval over problems; null for fewer than 2 problems that have it."""
 
 
@@ -215,7 +215,7 @@ class Interval(_ReportRecord):
 class Report(_ReportRecord):
     """A run in figures. `Report.read` and `to_json` are inverses."""
 
-    schema_: Literal["reghar.report/1"] = Field(default=SCHEMA, alias="schema")
+    schema_: Literal["reghar.report/1"] = Field(default=REPORT_SCHEMA, alias="schema")
     model: str
     digest: str
     """Of the protocol: figures of runs with unequal digests must not be compared."""
@@ -226,7 +226,7 @@ class Report(_ReportRecord):
     interval: Interval
     tasks: dict[str, TaskReport]
     average: Average
-    cost: dict[str, Number | int | None]
+    cost: dict[str, Settled | int | None]
     notes: tuple[str, ...]
 
     def overall(self, name: str) -> Measure | None:
@@ -267,9 +267,9 @@ class Report(_ReportRecord):
     def parse(cls, content: object, *, origin: str) -> Report:
         """The report in parsed JSON; `origin` names it in the InputError for anything else."""
         found = content.get("schema") if isinstance(content, dict) else None
-        if found != SCHEMA:
+        if found != REPORT_SCHEMA:
             raise InputError(
-                f"{origin} has schema {ascii(found)[:60]}, not {SCHEMA!r}; "
+                f"{origin} has schema {ascii(found)[:60]}, not {REPORT_SCHEMA!r}; "
                 "write it again with `reghar report RUN`"
             )
         try:

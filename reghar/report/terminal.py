@@ -12,7 +12,7 @@ from reghar.report.verdict import verdict
 from reghar.report.write import WrittenReport
 from reghar.terminal import fields, printable, table, terminal_width
 
-SHOWN = {
+SUMMARY_COLUMNS = {
     "accuracy_at_l_max": "accuracy at L_max",
     "mean_length": "mean length",
     "reg": "REG (tokens)",
@@ -33,7 +33,7 @@ def summary(report: Report, written: WrittenReport) -> str:
     ]
     if len(report.tasks) > 1:
         rows += [None, ("average", *_cells(report.average.measure))]
-    shown = table(("task", *SHOWN.values()), rows, width=terminal_width())
+    shown = table(("task", *SUMMARY_COLUMNS.values()), rows, width=terminal_width())
     return f"{printable(verdict(report))}\n\n{shown}\n{_control(report)}{_notes(report)}{_paths(written)}"
 
 
@@ -61,13 +61,13 @@ def _control(report: Report) -> str:
 def ranking(ranked: Ranking, written: WrittenReport) -> str:
     """Several runs, best first, and where the files lie."""
     rows = [(place, report.model, *_cells(report.overall)) for place, report in ranked.places()]
-    shown = table(("place", "model", *SHOWN.values()), rows, names=2, width=terminal_width())
+    shown = table(("place", "model", *SUMMARY_COLUMNS.values()), rows, names=2, width=terminal_width())
     return f"{shown}\n{_paths(written)}"
 
 
 def _cells(measure: _Lookup) -> list[str]:
     """REG with its interval, the others without."""
-    return [measured(measure(name)) if name == "reg" else plain(measure(name)) for name in SHOWN]
+    return [measured(measure(name)) if name == "reg" else plain(measure(name)) for name in SUMMARY_COLUMNS]
 
 
 def _paths(written: WrittenReport) -> str:

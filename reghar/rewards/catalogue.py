@@ -22,7 +22,7 @@ WHOLE: Mapping[str, Reward] = {
 }
 """Rewards of whole responses: called with lengths (k,) and correct (k,)."""
 
-FORCED: Mapping[str, Reward] = {"reo_rl": reo_rl, "q_spec": q_spec}
+FORCED_REWARDS: Mapping[str, Reward] = {"reo_rl": reo_rl, "q_spec": q_spec}
 """Rewards of forced answers: called with rights (k, N + 1)."""
 
 PER_PROBLEM: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +40,7 @@ def reward_named(name: str, settings: Mapping[str, Any]) -> Reward:
 
     Raises InputError for an unknown name, and a setting that is unknown, missing or out of range.
     """
-    known = {**WHOLE, **FORCED}
+    known = {**WHOLE, **FORCED_REWARDS}
     if name not in known:
         raise InputError(f"unknown reward {name!r}; there are {', '.join(known)}")
     takes = {
@@ -62,7 +62,7 @@ def _try(name: str, reward: Reward, settings: Mapping[str, Any]) -> None:
     """Settings out of range are refused now, and not in the middle of a training."""
     if name == "q_spec":
         reward([[0, 0]], minimal_budget=settings["l_max"] / 2)
-    elif name in FORCED:
+    elif name in FORCED_REWARDS:
         reward([[0] * (len(settings["budgets"]) + 1)])
     else:
         reward([1], [1], **dict.fromkeys(PER_PROBLEM.get(name, ()), 1.0))

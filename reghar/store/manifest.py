@@ -13,7 +13,7 @@ from reghar.protocol import Protocol
 from reghar.store.parts import write_aside
 
 MANIFEST = "run.json"
-SCHEMA: Final = 1
+MANIFEST_SCHEMA: Final = 1
 
 
 class _ManifestRecord(BaseModel):
@@ -55,7 +55,7 @@ class Session(_ManifestRecord):
 class Manifest(_ManifestRecord):
     """`run.json`. A field that is None was not written by the version that made the run, or has no value."""
 
-    schema_: int = Field(default=SCHEMA, alias="schema")
+    schema_: int = Field(default=MANIFEST_SCHEMA, alias="schema")
     model: str
     """As the user gave it."""
     revision: str | None = None
@@ -118,10 +118,10 @@ def read_manifest(path: Path) -> Manifest:
     try:
         text = file.read_text(encoding="utf-8")
         content = json.loads(text)
-        found = content.get("schema", SCHEMA) if isinstance(content, dict) else SCHEMA
-        if found == SCHEMA and not isinstance(found, bool):
+        found = content.get("schema", MANIFEST_SCHEMA) if isinstance(content, dict) else MANIFEST_SCHEMA
+        if found == MANIFEST_SCHEMA and not isinstance(found, bool):
             return Manifest.model_validate_json(text)
-        problem = f"its schema is {ascii(found)[:60]}, and this version of reghar reads {SCHEMA}"
+        problem = f"its schema is {ascii(found)[:60]}, and this version of reghar reads {MANIFEST_SCHEMA}"
     except ValidationError as error:
         problem = first_problem(error)
     except (OSError, ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from reghar.store.parts import write_aside
 from reghar.tasks import Problem
 
 FILE = "problems.parquet"
-COLUMNS = ("task", "problem", "question", "gold", "choices")
+PROBLEM_COLUMNS = ("task", "problem", "question", "gold", "choices")
 
 
 def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
@@ -50,7 +50,7 @@ def read_problems(folder: Path) -> list[Problem]:
     try:
         # A file, not a data set: a folder in its place is no problem table.
         with pq.ParquetFile(folder / FILE) as file:
-            rows = file.read(list(COLUMNS)).to_pylist()
+            rows = file.read(list(PROBLEM_COLUMNS)).to_pylist()
         return [
             Problem(
                 task=row["task"],

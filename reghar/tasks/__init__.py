@@ -2,10 +2,10 @@
 
 from reghar.tasks.catalog import list_tasks, load_task
 from reghar.tasks.problems import Problem, load_problems, problems_digest
-from reghar.tasks.task import AnswerRule, Dataset, Task
+from reghar.tasks.task import AnswerFormat, Dataset, Task
 
 __all__ = [
-    "AnswerRule",
+    "AnswerFormat",
     "Dataset",
     "Problem",
     "Task",

@@ -30,7 +30,7 @@ Fallback = Literal["last_number"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerRule:
+class AnswerFormat:
     """How answers are compared with the gold answer."""
 
     kind: Kind = "math"
@@ -73,7 +73,7 @@ class Task:
     """Part of the protocol: raised when a question or its grading changes."""
     description: str
     """One sentence for people; empty where the file has none."""
-    answer: AnswerRule
+    answer: AnswerFormat
     """How its answers are compared."""
     prompt: str | FunctionReference
     """lm-eval's `doc_to_text`: a column, a Jinja template or a function; gives the whole user message."""
@@ -159,7 +159,7 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         path=path,
         version=str(settings.version),
         description=settings.description,
-        answer=AnswerRule(**settings.answer.model_dump()),
+        answer=AnswerFormat(**settings.answer.model_dump()),
         prompt=_rule(config, "doc_to_text", _our_prompt(), path),
         target=_rule(config, "doc_to_target", "gold", path),
         process_docs=_function(config, "process_docs", path),

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from reghar.measures.catalogue import Measure
     from reghar.report.schema import Report
 
-Value: TypeAlias = str | float | int | None
+LoggedValue: TypeAlias = str | float | int | None
 
 MEASURE_COLUMNS = ("task", "measure", "value", "low", "high", "unit")
-CURVE_COLUMNS = ("task", "budget", "accuracy", "low", "high", "frontier")
+LOGGED_CURVE_COLUMNS = ("task", "budget", "accuracy", "low", "high", "frontier")
 COMPARED_COLUMNS = ("task", "side", "measure", "value", "unit", "difference", "low", "high", "p")
 AVERAGE = "average"
 """Stands for a task where figures are means over several."""
@@ -29,7 +29,7 @@ class Table:
     """Rows of equal length, one value a column; None where there is no figure."""
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    rows: tuple[tuple[LoggedValue, ...], ...]
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -51,7 +51,7 @@ class Record:
     tables: dict[str, Table]
     pictures: dict[str, Path]
     """PNG files by the name that they get."""
-    about: dict[str, Value]
+    about: dict[str, LoggedValue]
     """Whose figures these are: the protocol's digest first."""
 
 
@@ -80,12 +80,12 @@ def comparison_record(
 ) -> Record:
     """A comparison: values and differences as figures, all cells as a table; `digest` is the baseline's."""
     figures: dict[str, float] = {}
-    rows: list[tuple[Value, ...]] = []
+    rows: list[tuple[LoggedValue, ...]] = []
     for cell in comparison.cells:
         found, label = cell.difference, f"{cell.task}/{cell.measure}/{cell.side}"
         if cell.value is not None:
             figures[label] = cell.value
-        gap: tuple[Value, ...] = (None,) * 4
+        gap: tuple[LoggedValue, ...] = (None,) * 4
         if found is not None:
             gap = (found.value, found.low, found.high, found.p_value)
             ends = {"": found.value, "_low": found.low, "_high": found.high}
@@ -128,14 +128,14 @@ def _measure_table(report: Report) -> Table:
 
 
 def _curve_table(report: Report) -> Table:
-    rows: list[tuple[Value, ...]] = []
+    rows: list[tuple[LoggedValue, ...]] = []
     for task, found in report.tasks.items():
         curve, frontier = found.curve, found.frontier
         empty = (None,) * len(curve.budgets)
         best = empty if frontier is None else frontier.accuracy
         series = (curve.budgets, curve.accuracy, curve.low or empty, curve.high or empty, best)
         rows += [(task, *point) for point in zip(*series, strict=True)]
-    return Table(columns=CURVE_COLUMNS, rows=tuple(rows))
+    return Table(columns=LOGGED_CURVE_COLUMNS, rows=tuple(rows))
 
 
 def _last_part(model: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from reghar.measures.control_methods import thinks
 from reghar.measures.curves import stored_traces
-from reghar.prompting.control import DEFAULTS
+from reghar.prompting.control import METHOD_DEFAULTS
 from reghar.protocol import Setting
 from reghar.report.figures import curves, style
 from reghar.report.figures.axes import accuracy_axis, log2_axis
@@ -23,7 +23,7 @@ from reghar.terminal import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BASE_EFFORT = str(DEFAULTS["effort"][1])
+BASE_EFFORT = str(METHOD_DEFAULTS["effort"][1])
 """256: the effort that CRE-SFT's figure compares the others with."""
 
 
@@ -46,7 +46,7 @@ def accuracy_by_tokens(axes: Axes, methods: tuple[MethodRecord, ...]) -> None:
     """One line per method: accuracy over the thinking tokens that its settings used (s1 figures 1, 4, 7)."""
     for i, method in enumerate(methods):
         settings = sorted(method.settings, key=lambda one: one.tokens)
-        colour, line = style.MODELS[i % len(style.MODELS)]
+        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         axes.errorbar(
             [setting.tokens for setting in settings],
             [100 * setting.accuracy for setting in settings],

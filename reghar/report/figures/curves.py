@@ -85,7 +85,7 @@ def overlay(
     All curves stand on the same budgets.
     """
     for i, (label, one) in enumerate(curves):
-        colour, line = style.MODELS[i % len(style.MODELS)]
+        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         accuracy = _percent(one.accuracy)
         if frontier is not None:
             axes.fill_between(
@@ -201,7 +201,9 @@ def problem_heat_map(axes: Axes, outcomes: TaskOutcomes) -> None:
 
 def draw_selection_errors(axes: Axes, errors: Mapping[str, Sequence[float]]) -> None:
     """Approximation error of the frontier's area by number of budgets, per strategy (REG figure 3)."""
-    for (name, values), (colour, line), marker in zip(errors.items(), style.MODELS, "os^", strict=False):
+    for (name, values), (colour, line), marker in zip(
+        errors.items(), style.MODEL_STYLES, "os^", strict=False
+    ):
         numbers = range(1, len(values) + 1)
         axes.plot(numbers, _percent(values), color=colour, linestyle=line, marker=marker, label=name)
     axes.set_xticks(range(1, 1 + max(len(values) for values in errors.values())))
@@ -229,13 +231,13 @@ def trade_off(
             [100 * accuracy],
             s=36,
             facecolors="none",
-            edgecolors=style.MODELS[i % len(style.MODELS)][0],
+            edgecolors=style.MODEL_STYLES[i % len(style.MODEL_STYLES)][0],
             marker="^DvsoPX"[i % 7],
             label=printable(label),
             clip_on=False,
         )
     for i, (label, length, accuracy) in enumerate(models):
-        colour, _ = style.MODELS[i % len(style.MODELS)]
+        colour, _ = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         marker = "os^Dv"[i % 5]
         axes.scatter(
             [length],
@@ -301,7 +303,7 @@ def difference(
     """Curves minus the baseline's, (label, difference) each, with interval and band; above 0 is better."""
     axes.axhline(0, color=style.FRONTIER, linewidth=1.0)
     for i, (label, one) in enumerate(curves):
-        colour, line = style.MODELS[i % len(style.MODELS)]
+        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         budgets = one.budgets.tolist()
         _fill(axes, budgets, one.interval, one.band, colour, named=i == 0)
         axes.plot(

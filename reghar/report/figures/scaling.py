@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-PARALLEL = {"majority": "majority", "weighted": "weighted vote", "best": "best of k", "pass": "pass@k"}
+PARALLEL_LABELS = {"majority": "majority", "weighted": "weighted vote", "best": "best of k", "pass": "pass@k"}
 """Ways to make one answer of k samples, as the result names them, and their labels."""
 
 
@@ -39,11 +39,13 @@ def draw_parallel(axes: Axes, task: dict[str, Any]) -> None:
     """Sequential scaling, one sample at growing budgets, and parallel scaling, more samples at the
     largest budget, on one axis (s1, arXiv 2501.19393, figures 4 and 7)."""
     lines = [("1 sample, larger budgets", task["sequential"])]
-    lines += [(label, _at_largest_budget(task[name])) for name, label in PARALLEL.items() if name in task]
+    lines += [
+        (label, _at_largest_budget(task[name])) for name, label in PARALLEL_LABELS.items() if name in task
+    ]
     spent: list[float] = []
     for i, (label, rows) in enumerate(lines):
         rows = [row for row in rows if row["tokens"] > 0]
-        colour, line = style.MODELS[i % len(style.MODELS)]
+        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         axes.plot(
             [row["tokens"] for row in rows],
             [100 * row["accuracy"] for row in rows],
@@ -69,7 +71,7 @@ def draw_scaling(axes: Axes, task: dict[str, Any]) -> None:
     votes = sorted({row["samples"] for row in task.get("majority", ())})
     for i, k in enumerate(votes):
         rows = [row for row in task["majority"] if row["samples"] == k and row["tokens"] > 0]
-        colour, line = style.MODELS[i % len(style.MODELS)]
+        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
         axes.plot(
             [row["tokens"] for row in rows],
             [100 * row["accuracy"] for row in rows],

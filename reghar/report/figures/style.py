@@ -30,7 +30,7 @@ BELOW = "#E69F00"
 BEYOND = "#009E73"
 """The gap where the curve is beyond the frontier."""
 
-MODELS: tuple[tuple[str, Any], ...] = (
+MODEL_STYLES: tuple[tuple[str, Any], ...] = (
     ("#0072B2", "-"),
     ("#D55E00", (0, (5, 1.5))),
     ("#009E73", (0, (1.2, 1.2))),

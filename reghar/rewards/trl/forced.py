@@ -25,7 +25,7 @@ from reghar.prompting.probes import DEFAULT_PRESET, make_probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.tokenizer import Model
 from reghar.protocol import SamplingProtocol
-from reghar.rewards.catalogue import FORCED, PER_PROBLEM, reward_named
+from reghar.rewards.catalogue import FORCED_REWARDS, PER_PROBLEM, reward_named
 from reghar.rewards.trl.completions import (
     AnswerRule,
     Completion,
@@ -69,8 +69,8 @@ def forced_reward(
     `l_max` is the last budget (tokens), at most the trainer's `max_completion_length`. Raises InputError
     for an unknown name or a setting out of range.
     """
-    if name not in FORCED:
-        raise InputError(f"unknown reward {name!r} of forced answers; there are {', '.join(FORCED)}")
+    if name not in FORCED_REWARDS:
+        raise InputError(f"unknown reward {name!r} of forced answers; there are {', '.join(FORCED_REWARDS)}")
     settings = {**settings, "l_max": l_max}
     reward_named(name, settings)
     schedule = Schedule(

@@ -20,9 +20,9 @@ from reghar.rewards.trl.completions import (
     log_outcomes,
 )
 
-Row: TypeAlias = tuple[str, int, bool]
+RowKey: TypeAlias = tuple[str, int, bool]
 """Group, length in tokens, correct."""
-Gather: TypeAlias = Callable[[list[Row]], list[Row]]
+Gather: TypeAlias = Callable[[list[RowKey]], list[RowKey]]
 
 
 def length_reward(
@@ -91,10 +91,10 @@ class LengthReward:
         values = self._values(rows, columns)
         return [values[row] for row in rows]
 
-    def _values(self, rows: list[Row], columns: dict[str, Any]) -> dict[Row, float]:
+    def _values(self, rows: list[RowKey], columns: dict[str, Any]) -> dict[RowKey, float]:
         """The reward of every row; equal rows have equal rewards, whichever process they come from."""
         shared = self._gather(rows) if self.__name__ in OVER_GROUPS else rows
-        groups: dict[str, list[Row]] = defaultdict(list)
+        groups: dict[str, list[RowKey]] = defaultdict(list)
         for row in shared:
             groups[row[0]].append(row)
         if self.__name__ in OVER_GROUPS and (alone := [k for k, g in groups.items() if len(g) == 1]):
@@ -103,23 +103,23 @@ class LengthReward:
                 f"one response, such as {alone[0][:80]!r}: raise num_generations"
             )
         problem = self._per_problem(rows, columns)
-        values: dict[Row, float] = {}
+        values: dict[RowKey, float] = {}
         for key, group in groups.items():
             _, lengths, correct = zip(*group, strict=True)
             found = self._reward(lengths, correct, **problem.get(key, {}))
             values.update(zip(group, found.tolist(), strict=True))
         return values
 
-    def _per_problem(self, rows: list[Row], columns: dict[str, Any]) -> dict[str, dict[str, float]]:
+    def _per_problem(self, rows: list[RowKey], columns: dict[str, Any]) -> dict[str, dict[str, float]]:
         needed = PER_PROBLEM.get(self.__name__, ())
         if missing := [name for name in needed if name not in columns]:
             raise InputError(f"{self.__name__} needs the data set's column {', '.join(missing)}")
         return {row[0]: {name: columns[name][i] for name in needed} for i, row in enumerate(rows)}
 
 
-def _gather_over_processes(rows: list[Row]) -> list[Row]:
+def _gather_over_processes(rows: list[RowKey]) -> list[RowKey]:
     """The rows of all processes of the training; of this one where it is alone."""
     from accelerate.utils import gather_object
 
-    gathered: list[Row] = gather_object(rows)
+    gathered: list[RowKey] = gather_object(rows)
     return [(key, length, correct) for key, length, correct in gathered]
