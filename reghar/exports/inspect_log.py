@@ -183,6 +183,7 @@ def _sample(
         target=gold[0] if len(gold) == 1 else gold,
         messages=[ChatMessageUser(content=problem.question), output.choices[0].message],
         output=output,
+        model_usage={run.model: output.usage},
         scores={FULL: full, BY_BUDGET: Score(value=dict(by_budget))},
         metadata={"seed": int(trace.seed), "looped": bool(trace.looped)},
     )

@@ -251,6 +251,8 @@ def trade_off(
     axes.margins(0.2)
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -4), min(high, 104))
+    axes.set_xlim(left=max(axes.get_xlim()[0], 0))
+    axes.locator_params(axis="x", nbins=5)
     axes.set_xlabel("Mean response length (tokens)")
     axes.set_ylabel("Accuracy, whole trace (%)")
     axes.xaxis.set_major_formatter(tokens)
