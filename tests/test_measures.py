@@ -48,6 +48,7 @@ def test_plain_means() -> None:
     assert value["mean_length"] == 450
     assert value["mean_length_correct"] == pytest.approx((500 + 100 + 300) / 3)
     assert value["mean_thinking_length"] == 395
+    assert value["thinking_share"] == pytest.approx(395 / 450)
     assert value["share_unfinished"] == value["share_looped"] == 0.25
     assert value["share_thinking"] == 1
     assert value["share_thinking_unclosed"] == 0.5

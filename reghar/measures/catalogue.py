@@ -32,6 +32,7 @@ MEASURES: Mapping[str, tuple[str, bool | None]] = {
     "mean_length": ("tokens", False),
     "mean_length_correct": ("tokens", False),
     "mean_thinking_length": ("tokens", None),
+    "thinking_share": ("fraction", None),
     "share_unfinished": ("fraction", False),
     "share_looped": ("fraction", False),
     "share_thinking": ("fraction", None),

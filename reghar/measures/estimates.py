@@ -129,6 +129,11 @@ def figures_of(columns: Columns, means: Array, reference: Reference | None) -> d
         ),
     }
     figures |= {name: named[name] for name in columns.NAMES if name not in _PARTS}
+    if columns.thinks:
+        length = named["mean_length"]
+        figures["thinking_share"] = np.where(
+            length > 0, named["mean_thinking_length"] / np.where(length > 0, length, 1.0), np.nan
+        )
     if not columns.opened:
         del figures["share_answered_inside"]
     if columns.settings:
