@@ -20,8 +20,9 @@ from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures import reg
 from reghar.measures.curves import Curve, curve_of
 from reghar.measures.efficiency import Efficiency
-from reghar.measures.trace_table import KEY, trace_table
+from reghar.measures.trace_table import trace_table
 from reghar.store import StoredRun, load_run
+from reghar.store.tables import KEY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,7 @@ class Run:
         `overthought`, `wasted_tokens`, `outcome_efficiency`, NaN where they do not exist.
         """
         efficiency = trace_table(self.stored)[[*KEY, *(field.name for field in fields(Efficiency))]]
-        return self.stored.traces.merge(efficiency, on=KEY, how="left")
+        return self.stored.traces.merge(efficiency, on=list(KEY), how="left")
 
     @property
     def answers(self) -> pd.DataFrame:

@@ -13,7 +13,8 @@ from helpers.page_runs import BUDGETS, TASK, write_run
 import reghar
 from reghar.api import Run
 from reghar.errors import InputError
-from reghar.measures.trace_table import KEY, trace_table
+from reghar.measures.trace_table import trace_table
+from reghar.store.tables import KEY
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,11 @@ def test_traces_carry_their_efficiency(run: Run) -> None:
 def test_the_table_of_traces_is_the_same_without_texts(run: Run) -> None:
     table = trace_table(run.stored)
     assert "text" not in table
-    traces = run.traces.sort_values(KEY, ignore_index=True)
+    traces = run.traces.sort_values(list(KEY), ignore_index=True)
     shared = [name for name in table if name in traces]
     assert {"length", "finished", "settled", "wasted_tokens"} <= set(shared)
     pd.testing.assert_frame_equal(table[shared], traces[shared], check_dtype=False)
-    own = run.scores[run.scores["budget"].isna()].sort_values(KEY, ignore_index=True)
+    own = run.scores[run.scores["budget"].isna()].sort_values(list(KEY), ignore_index=True)
     assert table["outcome"].tolist() == own["outcome"].tolist()
 
 

@@ -24,7 +24,7 @@ from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
 from reghar.frontiers.frontier import Frontier, FrontierSource, TaskFrontier, points_sha256, write_frontier
 from reghar.measures.bootstrap import problem_expansion
-from reghar.measures.catalogue import Measure, settled
+from reghar.measures.catalogue import Measure, rounded
 from reghar.measures.estimate import Difference, Estimate
 from reghar.report.schema import Report
 from reghar.store import load_run
@@ -309,7 +309,7 @@ def test_the_limit_on_reg(runs: dict[str, Path], tmp_path: Path, capsys: pytest.
     ]
     regs = [np.trapezoid(0.9 - one.correct.mean(axis=(0, 1)), one.budgets) for one in outcomes]
     printed = capsys.readouterr().out
-    assert f"{settled(np.mean(regs[:2])):.1f} against {settled(np.mean(regs[2:])):.1f}" in printed
+    assert f"{rounded(np.mean(regs[:2])):.1f} against {rounded(np.mean(regs[2:])):.1f}" in printed
 
 
 def test_other_grids_are_refused_with_the_setting(

@@ -233,7 +233,7 @@ def test_csv_holds_every_figure_unrounded(comparison: Comparison) -> None:
 
 
 def test_tables_hold_every_side_and_task(comparison: Comparison) -> None:
-    page = render.markdown(comparison)
+    page = render.comparison_markdown(comparison)
     for task in (*TASKS, "average"):
         for side in ("first", "second", "worse"):
             assert f"| {task} | {side} |" in page
@@ -268,8 +268,8 @@ def test_a_difference_is_side_minus_baseline_in_every_form(comparison: Compariso
 def test_hostile_names_stay_text(sides: list[Side]) -> None:
     hostile = replace(sides[1], label="=1+1|<script>\x1b[31m_$&%")
     found = compare([sides[0], hostile], baseline=sides[0], bootstrap=QUICK)
-    assert "<script>" not in render.markdown(found)
-    assert "\x1b" not in render.markdown(found) + render.latex(found) + render.to_csv(found)
+    assert "<script>" not in render.comparison_markdown(found)
+    assert "\x1b" not in render.comparison_markdown(found) + render.latex(found) + render.to_csv(found)
     assert r"\_\$\&\%" in render.latex(found)
     sides_in_csv = {row["side"] for row in csv.DictReader(io.StringIO(render.to_csv(found)))}
     assert all(not side.startswith("=") for side in sides_in_csv)
@@ -326,7 +326,7 @@ def test_lengths_against_the_baseline_and_both_averages(
         for name in ("compression_ratio_of_averages", "compression_mean_of_ratios", "token_reduction")
     }
     assert list(shown.values()) == pytest.approx([whole, np.mean(ratios), 100 * (1 - whole)])
-    page = render.markdown(comparison)
+    page = render.comparison_markdown(comparison)
     assert f"| average, ratio of averages | worse | {whole:.3f} |" in page
     assert f"| average, mean of ratios | worse | {np.mean(ratios):.3f} |" in page
     assert all(cell.side != "first" for cell in comparison.cells if cell.measure.startswith("compression"))
@@ -339,4 +339,4 @@ def test_the_pooled_average_weighs_every_sample(comparison: Comparison, runs: di
     right = np.concatenate([one.full_correct.ravel() for one in outcomes]).mean()
     assert comparison.cell("average_pooled", "second", "accuracy_full").value == pytest.approx(right)
     assert pooled.difference is None
-    assert "average_pooled  second" in render.terminal(comparison, None)
+    assert "average_pooled  second" in render.comparison_terminal(comparison, None)

@@ -13,7 +13,7 @@ from test_reg_interval import PROTOCOL, SOURCE
 from reghar.frontiers.frontier import TaskFrontier
 from reghar.measures import bootstrap
 from reghar.measures.build_frontier import RunOutcomes, build
-from reghar.measures.catalogue import Measure, settled
+from reghar.measures.catalogue import Measure, rounded
 from reghar.measures.curves import mean_over_problems
 from reghar.measures.reg import change
 from reghar.measures.task import task_measures
@@ -71,11 +71,11 @@ def test_pieces_of_the_draw_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_figures_are_written_with_12_digits_and_tiny_is_0() -> None:
-    assert settled(6.2e-15) == 0
-    assert settled(-9.9e-10) == 0
-    assert settled(1.1e-9) == 1.1e-9
-    assert settled(2 / 3) == 0.666666666667
-    assert settled(1780.2 + 1e-11) == 1780.2
+    assert rounded(6.2e-15) == 0
+    assert rounded(-9.9e-10) == 0
+    assert rounded(1.1e-9) == 1.1e-9
+    assert rounded(2 / 3) == 0.666666666667
+    assert rounded(1780.2 + 1e-11) == 1780.2
     measure = Measure(name="reg", value=6.2e-15, unit="tokens", higher_is_better=False, low=-1 / 3, high=7.1)
     assert (measure.value, measure.low) == (0, -0.333333333333)
     assert json.dumps(measure.low) == "-0.333333333333"

@@ -13,7 +13,7 @@ from helpers.protocols import protocol_settings, task_settings
 from reghar.errors import InputError
 from reghar.measures.catalogue import MEASURES, Measure
 from reghar.report import terminal
-from reghar.report.markdown import markdown
+from reghar.report.markdown import report_markdown
 from reghar.report.ranking import rank, ranking_markdown
 from reghar.report.schema import Report
 from reghar.report.text import escaped, measured, model_name, number, printable
@@ -173,7 +173,7 @@ def test_no_report_is_refused_in_one_line(tmp_path: Path, content: str | None, m
 
 
 def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
-    page = markdown(make_report()).splitlines()
+    page = report_markdown(make_report()).splitlines()
     assert page[0] == "# model"
     assert page[2].startswith(
         "REG is 80.0 tokens (95% interval 72.0 to 88.0) on aime24, against the frontier"
@@ -191,12 +191,12 @@ def test_a_gap_whose_interval_holds_zero_is_not_established() -> None:
 def test_an_incomplete_run_says_so_first_everywhere() -> None:
     report = make_report(complete=False)
     assert verdict(report).startswith("INCOMPLETE: 1 planned answer")
-    assert markdown(report).splitlines()[2].startswith("INCOMPLETE")
+    assert report_markdown(report).splitlines()[2].startswith("INCOMPLETE")
     assert "INCOMPLETE" in (terminal.summary(report, WRITTEN))
 
 
 def test_the_page_tells_outcomes_failures_cost_and_unknowns() -> None:
-    page = markdown(make_report())
+    page = report_markdown(make_report())
     assert "| 1,024 | 50.0% | 40.0% to 60.0% | 60.0% | 20 | 19 | 1 |" in page
     assert "2 answers could not be graded" in page
     assert "52.5% instead of 50.0%" in page
@@ -211,7 +211,7 @@ def test_nothing_from_outside_is_markup() -> None:
 
     from markdown_it import MarkdownIt
 
-    page = markdown(make_report(model=HOSTILE, task=HOSTILE))
+    page = report_markdown(make_report(model=HOSTILE, task=HOSTILE))
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page)
     as_itself = escape(printable(HOSTILE), quote=False)
     assert f"<h1>{escape(model_name(HOSTILE), quote=False)}</h1>" in html

@@ -316,4 +316,4 @@ def test_efficiency_of_single_traces_is_in_the_report(tmp_path: Path) -> None:
         assert task.efficiency.never_correct is not None
         assert 50 < task.efficiency.first_correct <= task.efficiency.settled < 4096
         assert 0 < task.efficiency.never_correct < 1, "some settle beyond the grid"
-    assert "## Efficiency of single traces" in markdown.markdown(report)
+    assert "## Efficiency of single traces" in markdown.report_markdown(report)

@@ -109,7 +109,7 @@ def test_differences_stand_around_zero(axes: Axes) -> None:
         interval=(values - 0.1, values + 0.1),
         band=(values - 0.2, values + 0.3),
     )
-    curves.difference(axes, [("b minus a", found), ("c minus a", found)])
+    curves.draw_difference(axes, [("b minus a", found), ("c minus a", found)])
     assert axes.get_legend_handles_labels()[1] == [curves.BAND, curves.INTERVAL, "b minus a", "c minus a"]
     assert axes.get_ylabel() == "Difference of accuracy (points)"
     line = axes.get_lines()[labels_of_lines(axes).index("b minus a")]

@@ -1,7 +1,9 @@
-"""The files around the package agree with it and with each other."""
+"""The files around the package agree with it and with each other; a public name stands for one thing."""
 
+import ast
 import re
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,28 @@ def test_the_site_is_built_with_the_pinned_ruff() -> None:
 
 def test_the_type_marker_is_there() -> None:
     assert (ROOT / "reghar" / "py.typed").exists()
+
+
+SAME_IN_EVERY_MODULE = {
+    *("add_parser", "handle", "main", "DESCRIPTION"),  # of a command
+    "send",  # of a tracker
+    *("Array", "T"),  # short for the same type everywhere
+}
+
+
+def test_no_public_name_is_given_to_two_things() -> None:
+    places = defaultdict(list)
+    for path in sorted((ROOT / "reghar").rglob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            for name in _names_defined(node):
+                places[name].append(str(path.relative_to(ROOT)))
+    twice = {name: there for name, there in places.items() if len(there) > 1 and not name.startswith("_")}
+    assert {name: there for name, there in twice.items() if name not in SAME_IN_EVERY_MODULE} == {}
+
+
+def _names_defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    targets = [node.target] if isinstance(node, ast.AnnAssign) else targets
+    return [target.id for target in targets if isinstance(target, ast.Name)]

@@ -172,7 +172,7 @@ def test_every_measure_is_the_mean_over_the_runs(comparison: Comparison, runs: l
 
 
 def test_the_four_forms_name_the_question(comparison: Comparison) -> None:
-    for text in (render.terminal(comparison, None), render.markdown(comparison)):
+    for text in (render.comparison_terminal(comparison, None), render.comparison_markdown(comparison)):
         assert "Over training seeds, and differences from base" in text
         assert "about further models trained the same way, on these problems" in text
         assert "Against base, which is no sample of trainings" in text

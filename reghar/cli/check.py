@@ -80,7 +80,10 @@ def handle(arguments: argparse.Namespace) -> int:
         allowed=arguments.allow,
         undecided=arguments.undecided,
     )
-    for path, render in ((arguments.junit, check_render.junit), (arguments.markdown, check_render.markdown)):
+    for path, render in (
+        (arguments.junit, check_render.junit),
+        (arguments.markdown, check_render.check_markdown),
+    ):
         if path is not None:
             write_text(path, render(result))
     for line in check_render.lines(result):

@@ -125,8 +125,8 @@ def _text(comparison: Comparison, form: str, out: Path | None) -> str:
     from reghar.terminal import terminal_width
 
     if form == "terminal":
-        return render.terminal(comparison, terminal_width() if out is None else None)
-    return {"md": render.markdown, "csv": render.to_csv, "latex": render.latex}[form](comparison)
+        return render.comparison_terminal(comparison, terminal_width() if out is None else None)
+    return {"md": render.comparison_markdown, "csv": render.to_csv, "latex": render.latex}[form](comparison)
 
 
 def write_text(path: Path, text: str) -> None:

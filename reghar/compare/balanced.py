@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from reghar.compare.cell import Cell
 from reghar.compare.measured import Bootstrap
 from reghar.errors import InputError
-from reghar.measures.catalogue import settled
+from reghar.measures.catalogue import rounded
 from reghar.measures.clusters import Clusters
 from reghar.measures.draws import drawn_values
 from reghar.measures.estimate import FEW, Difference, sign_flips
@@ -104,7 +104,7 @@ def _cell(
         measure=BALANCED_LENGTH,
         unit="tokens",
         higher_is_better=False,
-        value=settled(value),
+        value=rounded(value),
         change=change(value, base).relative if side != baseline else None,
         difference=None
         if side == baseline

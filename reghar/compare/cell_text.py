@@ -14,7 +14,7 @@ HEADINGS = {
 """Measures as tables call them; in tokens where no unit is named."""
 
 
-def figure(value: float | None, unit: str) -> str:
+def figure_text(value: float | None, unit: str) -> str:
     """A figure with one decimal, as in REG table 1; fractions in %; a dash for none."""
     if value is None:
         return "–"

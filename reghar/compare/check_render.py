@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree
 
-from reghar.compare.cell_text import figure, p_text, signed
+from reghar.compare.cell_text import figure_text, p_text, signed
 from reghar.compare.check import Check
 from reghar.compare.verdicts import Verdict, exit_code
 from reghar.measures.catalogue import QUESTIONS
-from reghar.report.markdown import figure as raw_figure
+from reghar.report.markdown import raw_figure
 from reghar.report.templates import render
 from reghar.terminal import printable
 
@@ -35,8 +35,8 @@ def sentence(verdict: Verdict) -> str:
     return (
         f"{verdict.gate.name}: {_STATES[verdict.state]}{_aside(verdict)}: {figures}"
         f"{signed(difference.value, found.unit)} {noun} (one-sided 95% limits {_limits(verdict)}, "
-        f"{_p_value(verdict)}, {figure(verdict.detectable, found.unit)} detectable), "
-        f"{figure(verdict.gate.tolerance, found.unit)} tolerated; {_TESTS[found.test]}"
+        f"{_p_value(verdict)}, {figure_text(verdict.detectable, found.unit)} detectable), "
+        f"{figure_text(verdict.gate.tolerance, found.unit)} tolerated; {_TESTS[found.test]}"
         f"{_question(verdict)}.{_to_decide(verdict)}"
     )
 
@@ -86,7 +86,7 @@ def _limits(verdict: Verdict) -> str:
 
 
 def _with_percent(value: float | None, unit: str) -> str:
-    return f"{figure(value, unit)}{'%' if unit == 'fraction' else ''}"
+    return f"{figure_text(value, unit)}{'%' if unit == 'fraction' else ''}"
 
 
 def headline(check: Check) -> str:
@@ -113,7 +113,7 @@ def lines(check: Check) -> Iterator[str]:
     yield printable(headline(check))
 
 
-def markdown(check: Check) -> str:
+def check_markdown(check: Check) -> str:
     """A section for a CI job's summary, with the curves as a Mermaid chart: a summary draws one, but shows
     no picture that is not hosted."""
     budgets = [budget for budget, _ in next(iter(check.curves.values()))]
@@ -138,12 +138,12 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
     difference = found.difference
     return (
         f"{verdict.gate.name}{' (%)' if found.unit == 'fraction' else ''}",
-        figure(found.value, found.unit),
-        figure(found.base, found.unit),
+        figure_text(found.value, found.unit),
+        figure_text(found.base, found.unit),
         signed(difference.value, found.unit),
         _limits(verdict),
         p_text(_claimed(verdict)),
-        figure(verdict.gate.tolerance, found.unit),
+        figure_text(verdict.gate.tolerance, found.unit),
         _STATES[verdict.state],
     )
 

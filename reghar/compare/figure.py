@@ -42,7 +42,7 @@ def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
             if (task, side) in comparison.curves
         ]
         if shown:
-            panels.append((task, partial(curves.difference, curves=shown, counts=comparison.counts)))
+            panels.append((task, partial(curves.draw_difference, curves=shown, counts=comparison.counts)))
     return curves.save(panels, stem) if panels else []
 
 

@@ -7,7 +7,7 @@ from math import isfinite
 
 from reghar.compare.cell import Cell
 from reghar.compare.measured import MeasuredSide
-from reghar.measures.catalogue import MEASURES, settled
+from reghar.measures.catalogue import MEASURES, rounded
 from reghar.measures.lengths import average_compression, average_pooled, compression, token_reduction
 from reghar.measures.reg import change
 
@@ -62,7 +62,7 @@ def _pooled(side: MeasuredSide, name: str) -> float | None:
         return None
     curves = [task.curve for task in side.tasks]
     problems, samples = [one.problems for one in curves], [one.samples for one in curves]
-    return settled(average_pooled(values, problems, samples))
+    return rounded(average_pooled(values, problems, samples))
 
 
 def _length(side: MeasuredSide, task: str) -> float:
@@ -77,7 +77,7 @@ def _cell(task: str, side: str, measure: str, value: float, unit: str, higher_is
         measure=measure,
         unit=unit,
         higher_is_better=higher_is_better,
-        value=settled(value) if isfinite(value) else None,
+        value=rounded(value) if isfinite(value) else None,
         change=None,
         difference=None,
     )

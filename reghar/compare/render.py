@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from reghar.compare import seeds_render
 from reghar.compare.balanced import BALANCED_LENGTH
 from reghar.compare.cell import Cell
-from reghar.compare.cell_text import HEADINGS, figure, p_text, signed
+from reghar.compare.cell_text import HEADINGS, figure_text, p_text, signed
 from reghar.compare.lengths import (
     AVERAGE_POOLED,
     COMPRESSION,
@@ -49,13 +49,13 @@ _LATEX = {
 }
 
 
-def markdown(comparison: Comparison) -> str:
+def comparison_markdown(comparison: Comparison) -> str:
     """Both tables and the notes as a Markdown page."""
     return render(
         "comparison.md.jinja",
         baseline=comparison.baseline,
         header=["Task", "Side", *_columns(comparison)],
-        rows=summary_rows(comparison),
+        rows=comparison_rows(comparison),
         lengths_header=list(_LENGTHS),
         lengths=length_rows(comparison),
         differences_header=list(_DIFFERENCES),
@@ -66,17 +66,17 @@ def markdown(comparison: Comparison) -> str:
     )
 
 
-def terminal(comparison: Comparison, width: int | None) -> str:
+def comparison_terminal(comparison: Comparison, width: int | None) -> str:
     """Both tables and the notes for a terminal `width` columns wide (None: a file or a log)."""
     header = ("Task", "Side", *_columns(comparison))
     notes = "".join(f"note: {printable(note)}\n" for note in legend(comparison))
     return (
-        f"{columns(header, summary_rows(comparison), names=2, width=width)}\n"
+        f"{columns(header, comparison_rows(comparison), names=2, width=width)}\n"
         f"Lengths against {printable(comparison.baseline)}\n\n"
         f"{columns(_LENGTHS, length_rows(comparison), names=2, width=width)}\n"
         f"Differences from {printable(comparison.baseline)}\n\n"
         f"{columns(_DIFFERENCES, difference_rows(comparison), names=3, width=width)}\n"
-        f"{seeds_render.terminal(comparison, width)}{notes}"
+        f"{seeds_render.seeds_terminal(comparison, width)}{notes}"
     )
 
 
@@ -123,7 +123,7 @@ def latex(comparison: Comparison) -> str:
     return "\n".join((*_latex_table_1(comparison), "", *differences, *seeds)) + "\n"
 
 
-def summary_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
+def comparison_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
     """Task, side, its figures and the change of REG, task by task; the pooled average last."""
     pooled = (AVERAGE_POOLED,) if AVERAGE in comparison.tasks else ()
     for task in (*comparison.tasks, *pooled):
@@ -160,7 +160,7 @@ def difference_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
                 signed(found.value, cell.unit),
                 f"{signed(found.low, cell.unit)} to {signed(found.high, cell.unit)}",
                 p_text(found.p_value),
-                figure(found.detectable, cell.unit),
+                figure_text(found.detectable, cell.unit),
             )
 
 
@@ -176,7 +176,7 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "corrected for the number of comparisons. Detectable: the smallest true difference found with "
         "80% power at 5%."
     )
-    yield from seeds_render.legend(comparison)
+    yield from seeds_render.seeds_legend(comparison)
     balanced = any(cell.measure == BALANCED_LENGTH for cell in comparison.cells)
     if balanced and comparison.bootstrap.interval == "samples":
         yield "Balanced lengths are means over problems: their differences draw whole problems."
@@ -206,15 +206,15 @@ def _find(comparison: Comparison, task: str, side: str, measure: str) -> Cell | 
 def _printed(row: PublishedRow) -> tuple[str, ...]:
     """The columns of REG table 1, and the change of REG."""
     return (
-        figure(row.accuracy, "fraction"),
-        figure(row.mean_length, "tokens"),
-        figure(row.reg, "tokens"),
+        figure_text(row.accuracy, "fraction"),
+        figure_text(row.mean_length, "tokens"),
+        figure_text(row.reg, "tokens"),
         "–" if row.change is None else f"{100 * row.change:+.1f}%".replace("-", "−"),
     )
 
 
 def _value(cell: Cell | None) -> str:
-    return "–" if cell is None else figure(cell.value, cell.unit)
+    return "–" if cell is None else figure_text(cell.value, cell.unit)
 
 
 def _change(cell: Cell | None) -> str:

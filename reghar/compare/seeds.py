@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from reghar.compare.measured import MeasuredSide, same_grid
 from reghar.compare.sides import Side, only_problems
-from reghar.measures.catalogue import MEASURES, settled
+from reghar.measures.catalogue import MEASURES, rounded
 from reghar.measures.planning import contributions
 from reghar.measures.training_seeds import FEWEST, Mean, over_answers, over_seeds, subtracted
 
@@ -100,7 +100,7 @@ def _cell(group: str, tasks: Sequence[str], side: SeedSide, baseline: SeedSide, 
     units = min(side.size(task) for task in tasks)
     interval = mean = None
     if shift is not None:
-        mean = settled(shift + sign * ours.value)
+        mean = rounded(shift + sign * ours.value)
         signed = Mean(value=mean, variance=ours.variance, df=ours.df)
         interval = signed.share_interval(units) if unit == "fraction" else signed.interval()
     return SeedCell(
@@ -128,7 +128,7 @@ def _difference(
     share = MEASURES[counted][0] == "fraction"
     least = max(one.trace(tasks) for one in (side, baseline)) if share else 0.0
     found = subtracted(ours, theirs, least=least)
-    return Mean(value=settled(sign * found.value), variance=found.variance, df=found.df)
+    return Mean(value=rounded(sign * found.value), variance=found.variance, df=found.df)
 
 
 def _one_grid(side: SeedSide, baseline: SeedSide, tasks: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from reghar.compare.cell_text import HEADINGS, figure, p_text, signed
+from reghar.compare.cell_text import HEADINGS, figure_text, p_text, signed
 from reghar.compare.seeds import SeedCell
 from reghar.compare.table import Comparison
 from reghar.terminal import printable
@@ -18,7 +18,7 @@ CSV_HEADER = (
 """Columns of a CSV where a side has enough training seeds."""
 
 
-def terminal(comparison: Comparison, width: int | None) -> str:
+def seeds_terminal(comparison: Comparison, width: int | None) -> str:
     """The table with its heading; nothing where no side has enough seeds."""
     if not comparison.seeds:
         return ""
@@ -47,15 +47,15 @@ def seed_rows(comparison: Comparison) -> Iterator[tuple[str, ...]]:
         found = cell.difference
         yield (
             *(cell.task, cell.side, str(cell.seeds), HEADINGS[cell.measure]),
-            figure(cell.mean, cell.unit),
-            "–" if cell.interval is None else " to ".join(figure(end, cell.unit) for end in cell.interval),
+            figure_text(cell.mean, cell.unit),
+            "–" if cell.interval is None else " to ".join(figure_text(x, cell.unit) for x in cell.interval),
             "–" if found is None else signed(found.value, cell.unit),
             "–" if found is None else " to ".join(signed(end, cell.unit) for end in found.interval()),
             "–" if found is None else p_text(found.p_value()),
         )
 
 
-def legend(comparison: Comparison) -> Iterator[str]:
+def seeds_legend(comparison: Comparison) -> Iterator[str]:
     """What the figures mean."""
     if not comparison.seeds:
         return

@@ -42,10 +42,10 @@ class Side:
 
     def outcomes(self, task: str) -> TaskOutcomes:
         """The samples of all runs on one task, along the axis of samples: shapes (P, n x runs, ...)."""
-        return pooled([run.outcomes(task) for run in self.runs])
+        return pooled_outcomes([run.outcomes(task) for run in self.runs])
 
 
-def pooled(outcomes: Sequence[TaskOutcomes]) -> TaskOutcomes:
+def pooled_outcomes(outcomes: Sequence[TaskOutcomes]) -> TaskOutcomes:
     """Several runs on the same problems and budgets as one with all their samples."""
     first = outcomes[0]
     if len(outcomes) == 1:

@@ -22,7 +22,7 @@ import yaml
 
 from reghar.errors import InputError
 from reghar.report.build import build_report
-from reghar.report.markdown import markdown
+from reghar.report.markdown import report_markdown
 from reghar.report.schema import Report
 from reghar.report.text import model_name
 from reghar.report.write import write_curves
@@ -134,7 +134,7 @@ def _card(run: StoredRun, report: Report, picture: str, private: list[str]) -> s
             for name in tables
         ],
     }
-    page = markdown(report, (picture,))
+    page = report_markdown(report, (picture,))
     hidden = (
         f"The authors of {', '.join(private)} ask that its examples stay out of plain text, or nothing is "
         "known of it here: its questions, and what the model wrote about them, are left out.\n\n"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.frontiers.frontier import TaskFrontier
-from reghar.measures.catalogue import MEASURES, IntervalKind, settled
+from reghar.measures.catalogue import MEASURES, IntervalKind, rounded
 from reghar.measures.clusters import Clusters
 from reghar.measures.task import TaskMeasures, task_measures
 from reghar.store import StoredRun
@@ -77,7 +77,7 @@ def _task_figures(
     accuracy = np.clip(measures.curve.accuracy, 0.0, 1.0)
     errors = _accuracy_errors(outcomes, interval)
     total = {
-        name: TaskFigure(value=settled(float(value)), standard_error=error, higher_is_better=True)
+        name: TaskFigure(value=rounded(float(value)), standard_error=error, higher_is_better=True)
         for name, value, error in zip(names, accuracy, errors, strict=True)
     }
     total |= {

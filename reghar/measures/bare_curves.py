@@ -10,7 +10,7 @@ import numpy as np
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier
 from reghar.measures import reg
-from reghar.measures.catalogue import settled
+from reghar.measures.catalogue import rounded
 from reghar.measures.csv_input import Points
 
 CURVES_SCHEMA = "reghar.reg/1"
@@ -48,8 +48,8 @@ def _reg_of_task(task: str, points: Points, frontier: Frontier) -> dict[str, Any
         "budgets": budgets.tolist(),
         "accuracy": accuracy.tolist(),
         "frontier": reg.frontier_at(budgets, best.budgets, best.accuracy).tolist(),
-        **{name: None if value is None else settled(value) for name, value in result.figures().items()},
-        "area": settled(float(reg.area(budgets, accuracy))),
+        **{name: None if value is None else rounded(value) for name, value in result.figures().items()},
+        "area": rounded(float(reg.area(budgets, accuracy))),
         **{f"tokens_to_{level}": _reached(budgets, accuracy, top * level / 100) for level in reg.LEVELS},
         **{
             f"frontier_tokens_to_{level}": _reached(best.budgets, best.accuracy, top * level / 100)
@@ -61,12 +61,12 @@ def _reg_of_task(task: str, points: Points, frontier: Frontier) -> dict[str, Any
 
 def _reached(budgets: Any, accuracy: Any, level: float) -> float | None:
     tokens = float(reg.tokens_to_reach(budgets, accuracy, level))
-    return settled(tokens) if level > 0 and np.isfinite(tokens) else None
+    return rounded(tokens) if level > 0 and np.isfinite(tokens) else None
 
 
 def _mean(values: list[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return settled(float(np.mean(known))) if len(known) == len(values) else None
+    return rounded(float(np.mean(known))) if len(known) == len(values) else None
 
 
 def _notes(curves: Mapping[str, Points], frontier: Frontier) -> list[str]:

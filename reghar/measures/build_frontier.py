@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.frontiers.frontier import Frontier, FrontierProtocol, FrontierSource, TaskFrontier, points_sha256
-from reghar.measures.catalogue import settled
+from reghar.measures.catalogue import rounded
 from reghar.measures.clusters import Clusters
 from reghar.measures.curves import curve_of, problem_means, stored_traces
 from reghar.measures.draws import drawn_values
@@ -126,4 +126,4 @@ def cross_fitted(
 
 def _fractions(values: Array) -> tuple[float, ...]:
     """Sums of floats may pass 1 by a rounding error; the digits beyond 12 are such errors as well."""
-    return tuple(settled(value) for value in np.clip(values, 0.0, 1.0).tolist())
+    return tuple(rounded(value) for value in np.clip(values, 0.0, 1.0).tolist())

@@ -49,7 +49,7 @@ MEASURES: Mapping[str, tuple[str, bool | None]] = {
 """Every measure: its name, unit, and whether higher is better. Docs: `docs/report.md`."""
 
 
-def settled(value: float) -> float:
+def rounded(value: float) -> float:
     """The figure as it is written: 12 significant digits, and 0 where it is below `RESOLUTION`.
 
     Machines differ in the last bits of a logarithm or a long sum; a figure must not.
@@ -81,11 +81,11 @@ class Measure:
     reports written before it was there."""
 
     def __post_init__(self) -> None:
-        """Figures are settled once, when they become measures."""
+        """Figures are rounded once, when they become measures."""
         for name in ("value", "low", "high"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, settled(value))
+                object.__setattr__(self, name, rounded(value))
 
     @classmethod
     def of(

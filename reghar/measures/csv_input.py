@@ -18,7 +18,7 @@ from reghar.errors import InputError
 from reghar.measures.s1 import SettingsTable
 
 
-def read_rows(path: Path, columns: tuple[str, ...], kind: str) -> Iterator[tuple[str, list[str]]]:
+def read_csv_rows(path: Path, columns: tuple[str, ...], kind: str) -> Iterator[tuple[str, list[str]]]:
     """For each row: where it stands, for messages, and its cells in the order of `columns`, stripped.
 
     Other columns are ignored. `kind` is what the file holds, for messages. Raises InputError for a
@@ -64,7 +64,7 @@ def read_curves(path: Path) -> dict[str, Points]:
     accuracies that are not fractions, and a budget given twice.
     """
     points: dict[str, dict[int, float]] = {}
-    for where, (task, budget, accuracy) in read_rows(path, CURVE_COLUMNS, "curve"):
+    for where, (task, budget, accuracy) in read_csv_rows(path, CURVE_COLUMNS, "curve"):
         if not task:
             raise InputError(f"{where}: the task is empty")
         own = points.setdefault(task, {})
@@ -112,7 +112,7 @@ def read_settings(path: Path) -> SettingsTable:
     """
     names: list[str] = []
     figures: list[tuple[float, float, float, float]] = []
-    for where, (name, minimum, maximum, tokens, accuracy) in read_rows(path, SETTING_COLUMNS, "table"):
+    for where, (name, minimum, maximum, tokens, accuracy) in read_csv_rows(path, SETTING_COLUMNS, "table"):
         if not name:
             raise InputError(f"{where}: the setting has no name")
         if name in names:

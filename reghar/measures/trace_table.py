@@ -12,8 +12,6 @@ from reghar.measures.efficiency import efficiency_of
 from reghar.store import StoredRun
 from reghar.store.outcomes import MISSING, TaskOutcomes
 
-KEY = ["task", "problem", "sample"]
-
 
 def trace_table(run: StoredRun) -> pd.DataFrame:
     """One row per planned trace: `KEY`; `length`, `thinking_length` (tokens), `finished`, `looped`; `outcome`

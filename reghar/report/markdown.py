@@ -23,7 +23,7 @@ from reghar.report.templates import render
 from reghar.report.text import measured, number
 
 
-def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
+def report_markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
     """The whole page; it shows the `pictures` beside it, the first one at its head."""
     several = len(report.tasks) > 1
     columns = [task.measures for task in report.tasks.values()] + [report.average.measures] * several
@@ -52,7 +52,7 @@ def markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -> str:
     )
 
 
-def figure(text: str) -> Markup:
+def raw_figure(text: str) -> Markup:
     """Digits and brackets of ours, which need no escaping."""
     return Markup(text)  # noqa: S704 - never text from outside
 
@@ -60,9 +60,9 @@ def figure(text: str) -> Markup:
 def summary_rows(report: Report) -> Iterator[tuple[str, ...]]:
     """Task, accuracy at L_max, accuracy_full, mean length, REG and its <= 1,024 part; the average last."""
     for name, task in report.tasks.items():
-        yield (name, *(figure(measured(task.measure(column))) for column in SUMMARY))
+        yield (name, *(raw_figure(measured(task.measure(column))) for column in SUMMARY))
     if len(report.tasks) > 1:
-        yield ("average", *(figure(measured(report.average.measure(column))) for column in SUMMARY))
+        yield ("average", *(raw_figure(measured(report.average.measure(column))) for column in SUMMARY))
 
 
 SUMMARY = {
@@ -108,7 +108,7 @@ def _reach(report: Report) -> Iterator[tuple[str, ...]]:
 
 def _pair(task: TaskReport, percent: str) -> Markup:
     model, frontier = (task.measure(f"{whose}tokens_to_{percent}") for whose in ("", "frontier_"))
-    return figure(f"{measured(model)} / {measured(frontier)}")
+    return raw_figure(f"{measured(model)} / {measured(frontier)}")
 
 
 def _measures(columns: Sequence[Sequence[Measure]]) -> Iterator[tuple[str, ...]]:
@@ -121,14 +121,14 @@ def _measures(columns: Sequence[Sequence[Measure]]) -> Iterator[tuple[str, ...]]
             name,
             "%" if first[name].unit == "fraction" else first[name].unit,
             {True: "higher", False: "lower", None: "–"}[first[name].higher_is_better],
-            *(figure(measured(one)) for one in found),
+            *(raw_figure(measured(one)) for one in found),
         )
 
 
 def _efficiency(tasks: Sequence[EfficiencyRecord]) -> Iterator[tuple[str, ...]]:
     """Per-trace efficiency (definitions: Efficiency of single traces): one row per figure."""
     for field, label, unit in EFFICIENCY:
-        yield (label, *(figure(_efficient(one, field, unit)) for one in tasks))
+        yield (label, *(raw_figure(_efficient(one, field, unit)) for one in tasks))
 
 
 def _efficient(one: EfficiencyRecord, field: str, unit: str) -> str:
@@ -200,10 +200,10 @@ def _method_row(method: MethodRecord) -> tuple[str, ...]:
     return (
         method.method,
         f"{len(method.settings)}",
-        figure(control),
-        figure(scaling + left_out),
-        figure(per_1000),
-        figure(performance),
+        raw_figure(control),
+        raw_figure(scaling + left_out),
+        raw_figure(per_1000),
+        raw_figure(performance),
     )
 
 
@@ -233,6 +233,6 @@ def _setting_row(method: MethodRecord, one: SettingRecord, remark: str) -> tuple
         quantiles,
         number(one.within, "fraction"),
         number(one.answer_tokens, "tokens"),
-        figure(number(one.accuracy, "fraction") + interval),
+        raw_figure(number(one.accuracy, "fraction") + interval),
         number(one.unfinished, "fraction"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from reghar.errors import InputError
 from reghar.frontiers.choose import frontier_identity
-from reghar.report.markdown import figure
+from reghar.report.markdown import raw_figure
 from reghar.report.schema import Report
 from reghar.report.templates import render
 from reghar.report.text import measured
@@ -73,7 +73,7 @@ RANKING_COLUMNS = {
 
 def _rows(ranking: Ranking) -> Iterator[tuple[str, ...]]:
     for place, report in ranking.places():
-        yield (place, report.model, *(figure(measured(report.overall(name))) for name in RANKING_COLUMNS))
+        yield (place, report.model, *(raw_figure(measured(report.overall(name))) for name in RANKING_COLUMNS))
 
 
 def _key(report: Report, measure: str) -> tuple[bool, bool, float, str]:

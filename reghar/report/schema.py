@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from reghar.errors import InputError, first_problem, not_json
 from reghar.frontiers.choose import FrontierRecord
-from reghar.measures.catalogue import IntervalKind, Measure, settled
+from reghar.measures.catalogue import IntervalKind, Measure, rounded
 from reghar.protocol import Protocol
 
 REPORT_SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
@@ -21,9 +21,9 @@ REPORT_SCHEMA: Literal["reghar.report/1"] = "reghar.report/1"
 INCOMPLETE = "incomplete: "
 """Begins the note of an incomplete run that says what is missing and how to get it."""
 
-Settled = Annotated[float, AfterValidator(settled)]
-"""As it is written: 12 significant digits, see `settled`."""
-Fraction = Annotated[float, Field(ge=0, le=1), AfterValidator(settled)]
+Rounded = Annotated[float, AfterValidator(rounded)]
+"""As it is written: 12 significant digits, see `rounded`."""
+Fraction = Annotated[float, Field(ge=0, le=1), AfterValidator(rounded)]
 Count = Annotated[int, Field(ge=0)]
 Budgets = tuple[Count, ...]
 
@@ -65,7 +65,7 @@ class FrontierCurveRecord(_ReportRecord):
     accuracy: tuple[Fraction, ...]
     interpolated: bool
     """True where a budget of the run is none of the frontier's."""
-    reg_error: Settled | None = None
+    reg_error: Rounded | None = None
     """Standard error of the area under it, tokens, from the samples behind it; null where problems are
     drawn together with the run's, and in reports written before it was there."""
 
@@ -87,11 +87,11 @@ class SettingRecord(_ReportRecord):
     """Thinking tokens asked for at least; null for no such bound."""
     maximum: Count | None
     """Thinking tokens asked for at most."""
-    tokens: Settled
+    tokens: Rounded
     """Thinking tokens used on average (t_a); response tokens where no trace has a thinking block."""
-    tokens_low: Settled | None
+    tokens_low: Rounded | None
     """Ends of the 95% interval; null where there is none."""
-    tokens_high: Settled | None
+    tokens_high: Rounded | None
     accuracy: Fraction
     """f_a, as a fraction."""
     low: Fraction | None
@@ -100,11 +100,11 @@ class SettingRecord(_ReportRecord):
     """Whether `tokens` lies within the bounds; null where the setting has none."""
     within: Fraction | None
     """The share of samples within the bounds."""
-    tokens_quantiles: tuple[Settled, ...]
+    tokens_quantiles: tuple[Rounded, ...]
     """Of the thinking tokens of single samples: 5, 25, 50, 75 and 95%."""
-    answer_tokens: Settled | None
+    answer_tokens: Rounded | None
     """Response tokens outside the thinking on average; null where answers were forced or none thinks."""
-    answer_quantiles: tuple[Settled, ...] | None
+    answer_quantiles: tuple[Rounded, ...] | None
     unfinished: Fraction
     """The share of traces that hit `max_tokens`."""
 
@@ -131,15 +131,15 @@ class MethodRecord(_ReportRecord):
 class EfficiencyRecord(_ReportRecord):
     """Per-trace efficiency (definitions: Efficiency of single traces): means over problems."""
 
-    first_correct: Settled | None
+    first_correct: Rounded | None
     """First budget with a correct answer, tokens."""
-    settled: Settled | None
+    settled: Rounded | None
     """First budget from which on every answer is correct, tokens."""
-    flips: Settled | None
+    flips: Rounded | None
     """How often a correct answer was lost and found again."""
     overthought: Fraction | None
     """Share of traces that were right earlier and are wrong at the end."""
-    wasted_tokens: Settled | None
+    wasted_tokens: Rounded | None
     """Response tokens after the settled budget."""
     outcome_efficiency: Fraction | None
     """Share of the response that the first correct answer needed."""
@@ -147,7 +147,7 @@ class EfficiencyRecord(_ReportRecord):
     """Share of traces that are right at no budget."""
     traces: dict[str, Count] = {}
     """By the names above: how many traces have the figure; empty in reports written before it was there."""
-    intervals: dict[str, tuple[Settled, Settled] | None] = {}
+    intervals: dict[str, tuple[Rounded, Rounded] | None] = {}
     """By the names above: the 95% interval over problems; null for fewer than 2 problems that have it."""
 
 
@@ -226,7 +226,7 @@ class Report(_ReportRecord):
     interval: Interval
     tasks: dict[str, TaskReport]
     average: Average
-    cost: dict[str, Settled | int | None]
+    cost: dict[str, Rounded | int | None]
     notes: tuple[str, ...]
 
     def overall(self, name: str) -> Measure | None:

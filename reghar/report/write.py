@@ -14,7 +14,7 @@ from reghar.protocol import BudgetCounts
 from reghar.report.figures import curves
 from reghar.report.figures.axes import Scale
 from reghar.report.figures.control import write_control_figures
-from reghar.report.markdown import markdown
+from reghar.report.markdown import report_markdown
 from reghar.report.ranking import Ranking, ranking_markdown
 from reghar.report.schema import Average, CurveRecord, FrontierCurveRecord, Report, TaskReport
 from reghar.store import StoredRun
@@ -56,7 +56,7 @@ def write_report(report: Report, run: StoredRun, folder: Path, *, figures: bool 
         pictures += write_figures(report, run, folder)
     shown = tuple(file for file in pictures if file.suffix == ".png")
     page = folder / "report.md"
-    _write_text(page, markdown(report, tuple(file.name for file in shown)))
+    _write_text(page, report_markdown(report, tuple(file.name for file in shown)))
     return WrittenReport(page=page, pictures=shown)
 
 

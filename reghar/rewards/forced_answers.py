@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reghar.errors import InputError
 from reghar.rewards.advantages import grpo
-from reghar.rewards.inputs import Array, verdicts
+from reghar.rewards.inputs import Array, correctness
 
 Coefficients = Literal["trapezoid", "one"]
 Credit = Literal["causal", "paper"]
@@ -118,7 +118,7 @@ def _checked(budgets: Sequence[float], l_max: float) -> list[float]:
 
 
 def _rights(rights: ArrayLike, columns: int) -> NDArray[np.float64]:
-    right = verdicts(rights).astype(np.float64)
+    right = correctness(rights).astype(np.float64)
     if right.ndim != 2 or right.shape[1] != columns:
         raise InputError(
             f"verdicts of shape {right.shape}: give a row a response and {columns} columns, "

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 def group(lengths: ArrayLike, correct: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
     """The k responses to one prompt: tokens (k,), and which are right (k,). Raises InputError."""
     tokens = _numbers(lengths, "lengths")
-    right = verdicts(correct)
+    right = correctness(correct)
     if tokens.ndim != 1 or tokens.shape != right.shape:
         raise InputError(
             f"lengths of shape {tokens.shape} and correct of shape {right.shape}: give one of each a response"
@@ -25,7 +25,7 @@ def group(lengths: ArrayLike, correct: ArrayLike) -> tuple[Array, NDArray[np.boo
     return tokens, right
 
 
-def verdicts(correct: ArrayLike) -> NDArray[np.bool_]:
+def correctness(correct: ArrayLike) -> NDArray[np.bool_]:
     """An array of 0 and 1 (or False and True) as booleans. Raises InputError."""
     values = _numbers(correct, "correct")
     if not np.isin(values, (0.0, 1.0)).all():

@@ -20,8 +20,6 @@ LoggedValue: TypeAlias = str | float | int | None
 MEASURE_COLUMNS = ("task", "measure", "value", "low", "high", "unit")
 LOGGED_CURVE_COLUMNS = ("task", "budget", "accuracy", "low", "high", "frontier")
 COMPARED_COLUMNS = ("task", "side", "measure", "value", "unit", "difference", "low", "high", "p")
-AVERAGE = "average"
-"""Stands for a task where figures are means over several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +109,8 @@ def _measures(report: Report) -> Iterator[tuple[str, Measure]]:
     for task, found in report.tasks.items():
         yield from ((task, measure) for measure in found.measures)
     if len(report.tasks) > 1:
+        from reghar.compare.table import AVERAGE
+
         yield from ((AVERAGE, measure) for measure in report.average.measures)
 
 

@@ -299,7 +299,7 @@ def _percent(values: Sequence[float]) -> NDArray[np.float64]:
     return 100 * np.asarray(values, dtype=np.float64)
 
 
-def difference(
+def draw_difference(
     axes: Axes, curves: Sequence[tuple[str, CurveDifference]], *, counts: BudgetCounts = "response"
 ) -> None:
     """Curves minus the baseline's, (label, difference) each, with interval and band; above 0 is better."""
