@@ -121,6 +121,12 @@ def test_worse_means_worse_than_what_is_tolerated(harm: float, unit: str) -> Non
         (verdict,) = decide([evidence])
         assert verdict.differs
         assert verdict.worsening == pytest.approx(4 * scale)
+        # One-sided 95%: 1.645 standard errors to each side.
+        middle, reach = 4 * harm * scale, 1.645 * scale
+        assert verdict.limits == (
+            pytest.approx(middle - reach, abs=0.1 * scale),
+            pytest.approx(middle + reach, abs=0.1 * scale),
+        )
         return verdict.state
 
     tolerances = (0, 2, 3, 4, 5, 6)
@@ -210,6 +216,17 @@ def test_noise_alone_fails_no_more_often_than_stated(runs: dict[str, Path]) -> N
     assert (noticed <= 0.05 * PAIRS + 3 * np.sqrt(0.05 * 0.95 * PAIRS)).all(), noticed
     # A test that never fires would hold these bounds as well.
     assert (noticed >= 0.01 * PAIRS).all(), noticed
+
+
+def test_a_handful_of_problems_is_never_called_worse() -> None:
+    """At 4 problems percentiles called 7.8% of null pairs worse."""
+    found = []
+    for seed in range(60):
+        sources = [
+            side(random_outcomes(4, 8, (0, 256, 512), seed=2 * seed + i), replicates=300) for i in range(2)
+        ]
+        found += [one.state for one in verdicts([Gate(measure="reg"), Gate(measure="accuracy")], *sources)]
+    assert set(found) == {"undecided"}
 
 
 def test_what_is_called_detectable_is_detected(runs: dict[str, Path]) -> None:

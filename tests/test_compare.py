@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.outcome_arrays import outcomes_of
 from helpers.stored_runs import CORRECT, TASKS, resampled, three_runs, write_data
 
 from reghar.cli import main
@@ -292,6 +293,35 @@ def test_balanced_lengths_by_hand(runs: dict[str, Path]) -> None:
     half = replace(one, full=np.where(np.arange(8) < 4, CORRECT, 1).astype(np.int8)[None].repeat(40, axis=0))
     assert not solved([half], 0.5).any()
     assert balanced_cells({"a": [half]}, "a", threshold=0.5, draw=QUICK, average="average")[0] == []
+
+
+def test_balanced_lengths_of_all_tasks_are_pooled() -> None:
+    """One problem of 100 tokens and nine of 1,000: 910 together (REG table 2), not 550."""
+    sides = {
+        side: [
+            outcomes_of(np.ones((count, 2, 1)), [64], task=task, lengths=np.full((count, 2), factor * length))
+            for task, count, length in (("aime24", 1, 100), ("amc23", 9, 1000))
+        ]
+        for side, factor in (("base", 1), ("longer", 2))
+    }
+    cells, notes = balanced_cells(sides, "base", threshold=0.5, draw=QUICK, average="average")
+    values = {(cell.task, cell.side): cell.value for cell in cells}
+    assert values["average", "base"] == 910
+    assert (values["aime24", "base"], values["amc23", "base"]) == (100, 1000)
+    assert values["average", "longer"] == 1820
+    assert any("the means of the tasks' means are base 550.0, longer 1,100.0" in note for note in notes)
+
+
+def test_runs_of_unequal_samples_have_one_error_whichever_is_the_baseline() -> None:
+    """Each side carries the expansion of its own n: 5000 / 2 and 20000 / 7 / 8 over 10 problems."""
+    two = outcomes_of(np.ones((10, 2, 1)), [64], lengths=np.tile([100, 200], (10, 1)))
+    eight = outcomes_of(np.ones((10, 8, 1)), [64], lengths=np.tile([100, 200], (10, 4)))
+    draw = Bootstrap(interval="samples", replicates=10_000)
+    sides = [measure_side("x", [one], FrontierChoice(), draw) for one in (two, eight)]
+    for pair in (sides, sides[::-1]):
+        found = paired("mean_length", pair[0], pair[1], None)
+        assert found is not None
+        assert found.standard_error == pytest.approx(((2500 + 20_000 / 7 / 8) / 10) ** 0.5, rel=0.02)
 
 
 def test_a_run_cut_at_a_budget_has_the_accuracy_of_that_budget(runs: dict[str, Path]) -> None:

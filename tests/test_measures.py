@@ -104,6 +104,25 @@ def test_the_curves_intervals_are_those_of_its_points() -> None:
         assert measured.band[1][column] > ends[1]
 
 
+def test_the_best_accuracy_of_all_right_is_no_certainty() -> None:
+    """Wilson's interval of 40 of 40, as for the accuracy itself; Control of `force` is 100 for certain."""
+    right = outcomes_of(np.ones((40, 2, 3)), [0, 256, 512])
+    measured = task_measures(right, None, replicates=200)
+    least = 40 / (40 + 1.959964**2)
+    for name, whole in (("accuracy_full", 1), ("performance", 100)):
+        found = measured.measure(name)
+        assert (found.value, found.low, found.high) == (whole, pytest.approx(whole * least), whole)
+    control = measured.measure("control")
+    assert (control.value, control.low, control.high) == (100, 100, 100)
+    average = {
+        measure.name: measure
+        for measure in average_measures(
+            [measured, task_measures(replace(right, task="amc23"), None, replicates=200)]
+        )
+    }
+    assert average["performance"].low == pytest.approx(100 * least)
+
+
 def test_settings_must_be_budgets() -> None:
     outcomes = random_outcomes(4, 2, BUDGETS)
     chosen = task_measures(replace(outcomes, settings=(512,)), None, replicates=50)

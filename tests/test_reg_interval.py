@@ -115,6 +115,50 @@ def test_a_curve_with_no_spread_leaves_the_whole_variance() -> None:
     assert reference.error.tolist() == pytest.approx([np.sqrt(0.16 / 32), np.sqrt(0.25 / 32)])
 
 
+def test_a_frontiers_own_problems_tell_its_error() -> None:
+    """p (1 - p) of 0, 1/4 and 3/16 over 3 problems, 4 samples: unbiased by 4 / 3, over 3 x 4."""
+    rows = ((0.0, 0.0), (0.5, 1.0), (0.25, 0.5))
+    frontier = TaskFrontier(
+        budgets=(0, 1024),
+        accuracy=(0.25, 0.5),
+        samples=4,
+        problems=3,
+        problem_ids=("aime24-0", "aime24-1", "aime24-2"),
+        problem_accuracy=rows,
+    )
+    outcomes = outcomes_of(np.zeros((3, 2, 2)), [0, 1024])
+    measured = task_measures(outcomes, frontier, interval="samples", replicates=200)
+    means = outcomes.correct.mean(axis=1)
+    reference = Reference.of(measured.curve, frontier, measured.problems, means)
+    variances = [(1 / 4 + 3 / 16) / 3 * (4 / 3) / 12, (1 / 4) / 3 * (4 / 3) / 12]
+    assert reference.error.tolist() == pytest.approx(np.sqrt(variances).tolist())
+    assert measured.frontier_error == pytest.approx(512 * float(np.sqrt(variances).sum()))
+    # In the run's order, whatever the frontier's.
+    turned = list(reversed(measured.problems))
+    swapped = Reference.of(measured.curve, frontier, turned, means)
+    assert swapped.by_problem is not None
+    assert swapped.by_problem.tolist() == [list(row) for row in reversed(rows)]
+
+
+def test_a_run_without_spread_has_the_frontiers_error_alone() -> None:
+    """Every problem's samples agree: nothing of the run is left to chance, and 4 samples expand nothing."""
+    frontier = TaskFrontier(budgets=(0, 1024), accuracy=(0.2, 0.6), samples=8, problems=4)
+    right = np.zeros((4, 4, 2))
+    right[2:, :, 1] = 1
+    measured = task_measures(outcomes_of(right, [0, 1024]), frontier, replicates=4_000)
+    # No spread within the run's problems at the nearest accuracies, 0 and 1/2: d is 1 at 0 and 0 at 1/2.
+    assert measured.frontier_error == pytest.approx(512 * np.sqrt(0.16 / 32))
+    assert measured.estimates["reg"].standard_error == pytest.approx(measured.frontier_error, rel=1e-3)
+
+
+def test_what_lies_beyond_the_runs_last_budget_is_no_top() -> None:
+    frontier = TaskFrontier(budgets=(0, 512, 1024), accuracy=(0.0, 0.4, 0.8), samples=4, problems=3)
+    outcomes = outcomes_of(np.tile([0, 1], (3, 2, 1)), [0, 512])
+    measured = task_measures(outcomes, frontier, replicates=200)
+    assert measured.measure("frontier_tokens_to_50").value == pytest.approx(256)
+    assert measured.measure("tokens_to_50").value == pytest.approx(512 * 0.2)
+
+
 def simulated(
     generator: np.random.Generator, chance: NDArray[np.float64], scale: NDArray[np.float64], samples: int
 ) -> TaskOutcomes:

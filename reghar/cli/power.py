@@ -95,8 +95,8 @@ def _print(
     else:
         write(
             f"Cheapest to detect {arguments.detect:g} {unit}: {best.problems:,} problems with {best.samples} "
-            f"samples each, {best.problems * best.samples:,} traces per run "
-            f"(detects {percent * best.detectable:,.2f}).\n"
+            f"{'sample' if best.samples == 1 else 'samples'} each, {best.problems * best.samples:,} traces "
+            f"per run (detects {percent * best.detectable:,.2f}).\n"
         )
 
 

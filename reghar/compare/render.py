@@ -18,7 +18,7 @@ from reghar.compare.lengths import (
 )
 from reghar.compare.published import PublishedRow
 from reghar.compare.table import AVERAGE, Comparison
-from reghar.measures.catalogue import MEASURES
+from reghar.measures.catalogue import MEASURES, QUESTIONS
 from reghar.report.templates import render
 from reghar.terminal import printable
 from reghar.terminal import table as columns
@@ -171,10 +171,11 @@ def legend(comparison: Comparison) -> Iterator[str]:
         "samples": "samples drawn with replacement within these fixed problems",
     }[comparison.bootstrap.interval]
     drawn += f", {comparison.bootstrap.replicates:,} times, seed {comparison.bootstrap.seed}"
+    question = QUESTIONS[comparison.bootstrap.interval].partition(" (")[0]
     yield (
-        f"Differences are paired by problem: one draw for all sides ({drawn}). p is two-sided and not "
-        "corrected for the number of comparisons. Detectable: the smallest true difference found with "
-        "80% power at 5%."
+        f"Differences are paired by problem, and {question}: one draw for all sides ({drawn}). p is "
+        "two-sided and not corrected for the number of comparisons. Detectable: the smallest true difference "
+        "found with 80% power at 5%."
     )
     yield from seeds_render.seeds_legend(comparison)
     balanced = any(cell.measure == BALANCED_LENGTH for cell in comparison.cells)

@@ -246,7 +246,7 @@ def method_measures(
     point = method.figures(mean_over_problems(values, method.stored))
     replicated = {} if draws is None else method.figures(draws.means)
     estimates = {
-        name: draws.estimate(float(point[name]), drawn)
+        name: draws.measure(name, float(point[name]), drawn)
         for name, drawn in replicated.items()
         if draws is not None and np.isfinite(point[name]) and not np.isnan(drawn).all()
     }

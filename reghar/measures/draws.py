@@ -17,7 +17,7 @@ from reghar.measures.bootstrap import (
     sample_expansion,
     standard_normals,
 )
-from reghar.measures.catalogue import IntervalKind
+from reghar.measures.catalogue import MEASURES, IntervalKind
 from reghar.measures.clusters import Clusters
 from reghar.measures.curves import problem_means
 from reghar.measures.estimate import COVERAGE, FEW, Estimate, wilson
@@ -56,6 +56,15 @@ class Draws:
             share=share,
             difference=difference,
         )
+
+    def measure(self, name: str, value: float, replicates: Array) -> Estimate:
+        """The same of a measure: shares are those in fractions, and the best accuracy of s1 in percent.
+
+        Control is none: that of `force` is 100% by construction.
+        """
+        best = name == "performance"
+        found = self.estimate(value, replicates, share=best or MEASURES[name][0] == "fraction")
+        return replace(found, whole=100.0) if best else found
 
     def bands(self, accuracy: Array, curve: slice) -> tuple[Array, Array]:
         """Pointwise 95% intervals of a curve, (B,) each, from its columns of the draws."""

@@ -46,7 +46,9 @@ class Estimate:
     a task has."""
     drawn: IntervalKind
     share: bool = False
-    """True for a share of problems or traces, 0..1."""
+    """True for a share of problems or traces."""
+    whole: float = 1.0
+    """What such a share has at most: 1, or 100 where it is in percent."""
     difference: bool = False
     """True for a difference: its percentiles are joined with Student's t, which they fall short of where
     a few problems carry most of the spread."""
@@ -77,8 +79,9 @@ class Estimate:
         """Both ends. A share's is joined with Wilson's, a difference of few problems holds 0."""
         low, high = self._ends((1 - coverage) / 2)
         if self.share:
-            one, other = wilson(self.value, self.standard_error, self.units, coverage)
-            return min(max(low, 0.0), one), max(min(high, 1.0), other)
+            whole = self.whole
+            ends = wilson(self.value / whole, self.standard_error / whole, self.units, coverage)
+            return min(max(low, 0.0), whole * ends[0]), max(min(high, whole), whole * ends[1])
         if self.flips is not None and self.p_value() > 1 - coverage:
             return min(low, 0.0), max(high, 0.0)
         return low, high
@@ -197,6 +200,7 @@ def mean_estimate(tasks: Sequence[Estimate]) -> Estimate:
         units=min(task.units for task in tasks),
         drawn=tasks[0].drawn,
         share=all(task.share for task in tasks),
+        whole=tasks[0].whole,
         difference=all(task.difference for task in tasks),
         flips=_joint_flips(tasks),
     )

@@ -226,7 +226,7 @@ def _frontier_error(curve: Curve, reference: Reference | None, gaps: Draws | Non
 def _estimate(name: str, point: Mapping[str, Array], values: Array, draws: Draws) -> dict[str, Estimate]:
     if not np.isfinite(point[name]) or np.isnan(values).all():
         return {}
-    return {name: draws.estimate(float(point[name]), values, share=MEASURES[name][0] == "fraction")}
+    return {name: draws.measure(name, float(point[name]), values)}
 
 
 def _measure(name: str, value: float, estimate: Estimate | None) -> Measure:

@@ -11,7 +11,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from reghar.measures.catalogue import Measure
+from reghar.measures.catalogue import QUESTIONS, Measure
 from reghar.report.schema import (
     EfficiencyRecord,
     MethodRecord,
@@ -34,6 +34,7 @@ def report_markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -
         pictures=list(pictures),
         summary=SUMMARY,
         summary_rows=summary_rows(report),
+        question=QUESTIONS[report.interval.kind],
         other_question=_other_question(report),
         notes=[*report.notes, *_task_notes(report)],
         reach=list(_reach(report)),
