@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from reghar.generation.concurrency import CAPTURED, EXPECTED_TOKENS, UNKNOWN, Lengths, choose_concurrency
+from reghar.engines.base import CAPTURED, EngineInfo
+from reghar.generation.concurrency import (
+    EXPECTED_TOKENS,
+    UNKNOWN,
+    Lengths,
+    choose_concurrency,
+    traces_in_flight,
+)
+from reghar.generation.load import Load
 
 
 def seen(*tokens: int, prompt: int = 150) -> Lengths:
@@ -65,3 +73,50 @@ def test_without_a_size_a_fixed_number() -> None:
 
 def test_without_captured_batches_the_default_ones() -> None:
     assert choose_concurrency(93_000, Lengths(), captured=()) == choose_concurrency(93_000, Lengths())
+
+
+def engine(*kv_caches: int | None, batches: tuple[int, ...] = ()) -> EngineInfo:
+    return EngineInfo(name="e", version="0", host="none", arguments={}, kv_caches=kv_caches, batches=batches)
+
+
+def test_a_number_that_is_asked_for_wins() -> None:
+    assert traces_in_flight(3, engine(400_000), Lengths()) == 3
+
+
+def test_each_kv_cache_has_traces_of_its_own() -> None:
+    small, large = (choose_concurrency(tokens, seen(5000)) for tokens in (100_000, 400_000))
+    assert small != large
+    assert traces_in_flight(None, engine(100_000, 400_000), seen(5000)) == small + large
+    assert traces_in_flight(None, engine(100_000, None), seen(5000)) == small + UNKNOWN
+    assert traces_in_flight(None, engine(400_000, 400_000, batches=(1, 2, 4)), seen(5000)) == 8
+
+
+def test_all_kv_caches_hold_what_is_known_of_each() -> None:
+    assert engine(100, 300).kv_tokens == 400
+    assert engine(100, None).kv_tokens is None
+
+
+def test_a_load_holds_what_runs_and_has_seen_what_ended() -> None:
+    load = Load()
+    with load.trace(100, 20) as one:
+        load.grow(one, 30)
+        with load.trace(7, 0) as other:
+            load.grow(other, 1)
+            assert load.tokens_in_flight == 158
+        assert load.tokens_in_flight == 150
+        assert load.seen == Lengths().add(7, 1)
+    assert load.tokens_in_flight == 0
+    assert load.seen == Lengths().add(7, 1).add(100, 50)
+
+
+def test_a_trace_that_was_lost_has_no_length() -> None:
+    load = Load()
+
+    def lose() -> None:
+        with load.trace(100, 0) as one:
+            load.grow(one, 5)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        lose()
+    assert (load.tokens_in_flight, load.seen) == (0, Lengths())

@@ -37,7 +37,7 @@ def engine(*servers: Loopback, **changes: Any) -> OpenAIEngine:
     options: dict[str, Any] = {
         "tokens": "ids",
         "api_key_env": None,
-        "connections": 8,
+        "concurrency": 4,
         "timeout": 5.0,
         "patience": 2.0,
     }

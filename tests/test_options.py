@@ -40,6 +40,9 @@ def test_every_setting_is_given_by_its_flag(option) -> None:
         if option.repeated:
             twice = given_settings(make_parser().parse_args(["run", flag, *words, flag, *words]))
             assert len(twice[option.name]) == (2 if isinstance(value, tuple) else 1)
+    if option.none:
+        none = given_settings(make_parser().parse_args(["run", option.flag, option.none]))
+        assert none == {option.name: None}
     if option.name in OF_A_PROBING:
         assert given_settings(make_parser().parse_args(["probe", "RUN", flag, *words])) == given
 

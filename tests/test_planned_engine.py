@@ -18,6 +18,7 @@ from reghar.engines.base import Sampling
 from reghar.engines.openai import OpenAIEngine
 from reghar.engines.preflight import inspect_server
 from reghar.errors import EngineError, InputError
+from reghar.generation.concurrency import Lengths, choose_concurrency, traces_in_flight
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.scripted import scripted_model
 from reghar.prompting.tokenizer import PretrainedTokenizer, load_model
@@ -164,11 +165,13 @@ def test_a_server_with_several_ranks_keeps_a_session_on_one() -> None:
             scripted_model(),
             tokens="ids",
             api_key_env=None,
-            connections=8,
+            concurrency=4,
             timeout=5.0,
             patience=2.0,
         )
         client.start()
+        assert client.info.kv_caches == (1600, 1600)
+        assert traces_in_flight(None, client.info, Lengths()) == 2 * choose_concurrency(1600, Lengths())
 
         async def ask(session: str) -> None:
             sampling = Sampling(temperature=0.6, top_p=1.0, max_tokens=20, seed=1)

@@ -10,6 +10,7 @@ from reghar.engines.base import Chunk, EngineInfo, ResponseLostError, Sampling
 from reghar.engines.scripted import ScriptedEngine
 from reghar.errors import EngineError
 from reghar.generation.jobs import Activity, Job, JobResult
+from reghar.generation.release import SCARCE, Release
 from reghar.generation.schedule import Schedule
 from reghar.prompting.probes import Probe, make_probe
 from reghar.prompting.prompts import PromptFormat
@@ -25,17 +26,19 @@ QUESTION = Problem(task="t", id="p", question="What is it?", gold=("42",), choic
 class FixedEngine:
     """Answers traces and probes with given texts or ids, and remembers every request."""
 
-    def __init__(self, trace: str | list[int], answer: str = "7}") -> None:
+    def __init__(self, trace: str | list[int], answer: str = "7}", kv_tokens: int | None = None) -> None:
         self.trace = trace if isinstance(trace, list) else TOKENIZER.encode_text(trace)
         self.answer = TOKENIZER.encode_text(answer)
         self.requests: list[tuple[list[int], Sampling]] = []
         self.sessions: list[str] = []
         self.tokens_out = 0
+        self.kv_tokens = kv_tokens
+        self.asked_at: list[int] = []
         self.traces_in_flight = self.most_in_flight = 0
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo(name="fixed", version="0", host="none", arguments={})
+        return EngineInfo(name="fixed", version="0", host="none", arguments={}, kv_caches=(self.kv_tokens,))
 
     def start(self) -> None: ...
 
@@ -46,6 +49,7 @@ class FixedEngine:
     ) -> AsyncGenerator[Chunk, None]:
         self.requests.append((list(prompt_ids), sampling))
         self.sessions.append(session)
+        self.asked_at.append(self.tokens_out)
         is_probe = TOKENIZER.decode(prompt_ids).endswith(("boxed{", "\n\n"))
         ids = self.answer if is_probe else self.trace
         reason = "stop" if len(ids) <= sampling.max_tokens else "length"
@@ -69,6 +73,7 @@ def schedule(
     probe: Probe | None = None,
     counts: str = "response",
     probe_temperature: float = 0.6,
+    release: Release = "auto",
 ) -> Schedule:
     return Schedule(
         engine=engine,
@@ -80,6 +85,7 @@ def schedule(
         probe=probe or make_probe("final-answer", None, None),
         probe_temperature=probe_temperature,
         run_seed=0,
+        release=release,
         activities={"t": Activity()},
     )
 
@@ -361,3 +367,49 @@ def test_a_response_that_ends_without_a_reason_is_drawn_again() -> None:
     assert done.trace.finished
     assert list(done.trace.token_ids) == engine.trace
     assert engine.lost == 0
+
+
+TEXT = "<think>" + "ab" * 200 + "</think>\\boxed{1}"
+
+
+@pytest.mark.parametrize("release", ["auto", "in-flight", "together"])
+@pytest.mark.parametrize("kv_tokens", [None, 10, 10_000_000])
+def test_the_answers_do_not_depend_on_when_probes_are_sent(release: Release, kv_tokens: int | None) -> None:
+    budgets = (0, 1, 16, 17, 100, 300, 1000)
+    done = do(schedule(FixedEngine(TEXT, kv_tokens=kv_tokens), release=release), *budgets)
+    plain = do(schedule(FixedEngine(TEXT), release="in-flight"), *budgets)
+    assert done == plain
+    scripted = [do(schedule(ScriptedEngine(), release=each), 0, 8, 64) for each in (release, "in-flight")]
+    assert scripted[0] == scripted[1]
+
+
+def sent_before_the_end(release: Release, kv_tokens: int | None) -> bool:
+    """Whether any probe went out while its trace was running."""
+    engine = FixedEngine(TEXT, kv_tokens=kv_tokens)
+    do(schedule(engine, release=release), 0, 16, 100)
+    return min(engine.asked_at[1:]) < len(engine.trace)
+
+
+def test_probes_are_held_as_asked_and_else_where_the_cache_has_room() -> None:
+    assert sent_before_the_end("in-flight", 10_000_000)
+    assert not sent_before_the_end("together", None)
+    assert sent_before_the_end("auto", None), "nothing is known of the cache"
+    assert not sent_before_the_end("auto", 10_000_000)
+    assert sent_before_the_end("auto", 100), "what it holds will not last"
+
+
+def test_held_probes_go_out_as_the_cache_fills() -> None:
+    """The first while the trace still runs, once it and its prompt fill the cache."""
+    length = len(TOKENIZER.encode_text(TEXT)) + len(
+        PromptFormat(tokenizer=TOKENIZER).encode(QUESTION.question)
+    )
+    engine = FixedEngine(TEXT, kv_tokens=int(length / 2 / SCARCE))
+    do(schedule(engine), 0)
+    assert 0.3 * length < engine.asked_at[1] < 0.7 * length
+
+
+def test_a_schedule_sees_the_lengths_of_its_traces() -> None:
+    plan = schedule(FixedEngine(TEXT))
+    do(plan, 0, 16)
+    assert plan.load.tokens_in_flight == 0
+    assert plan.load.seen.tokens == len(TOKENIZER.encode_text(TEXT))

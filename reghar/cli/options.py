@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -23,11 +24,19 @@ def add_option(parser: argparse._ActionsContainer, option: Option, default_text:
     elif option.repeated:
         takes["action"] = "append"
     elif option.type in (int, float):
-        takes["type"] = option.type
+        takes["type"] = _number_or_word(option) if option.none else option.type
     elif isinstance(option.metavar, tuple):
         takes["nargs"] = len(option.metavar)
     words = option.describe(default_text).replace("%", "%%")  # argparse formats with %
     parser.add_argument(*option.flags, dest=option.name, default=argparse.SUPPRESS, help=words, **takes)
+
+
+def _number_or_word(option: Option) -> Callable[[str], int | float | None]:
+    def read(text: str) -> int | float | None:
+        return None if text == option.none else option.type(text)
+
+    read.__name__ = f"{option.type.__name__} or {option.none}"  # what argparse calls it where it is neither
+    return read
 
 
 def given_settings(arguments: argparse.Namespace) -> dict[str, Any]:

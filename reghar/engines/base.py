@@ -10,6 +10,9 @@ from reghar.errors import EngineError
 
 FinishReason = Literal["stop", "length"]
 
+CAPTURED = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))
+"""Batches for which vLLM captures a CUDA graph by default, requests; larger ones are launched by the CPU."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sampling:
@@ -65,6 +68,18 @@ class EngineInfo:
     host: str
     """Kind of host: the accelerator's name, or `cpu`."""
     arguments: dict[str, object]
+    kv_caches: tuple[int | None, ...] = (None,)
+    """Tokens that each of its KV caches holds: one a data-parallel rank or server; None where it does not
+    say."""
+    batches: tuple[int, ...] = ()
+    """Traces that one of them may have in flight, in increasing order: the batches of its CUDA graphs that
+    leave room for as many probes. Empty where it does not say."""
+
+    @property
+    def kv_tokens(self) -> int | None:
+        """Tokens that all of its KV caches hold; None where one does not say."""
+        sizes = [size for size in self.kv_caches if size is not None]
+        return sum(sizes) if len(sizes) == len(self.kv_caches) else None
 
 
 class EngineDeadError(EngineError):

@@ -10,9 +10,10 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from reghar.engines.base import Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
+from reghar.engines.base import CAPTURED, Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
 from reghar.engines.http import client_session, events, refusal
 from reghar.engines.preflight import EXTENSIONS, SAMPLING, ServerInfo, inspect_server, server_says
 from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 RANK_HEADER = "X-data-parallel-rank"
 """vLLM's: which of its data-parallel engines takes a request."""
+BATCHES = tuple(size for size in CAPTURED if size <= 128)
+"""Traces in flight at one server's engine: vLLM's servers take 256 requests at a time by default, of which
+half are for probes."""
 LARGEST_ID = 2**31 - 1
 """What the store holds; ids beyond the vocabulary are the schedule's business."""
 
@@ -41,25 +45,26 @@ class OpenAIEngine:
         served_name: str | None = None,
         tokens: Tokens,
         api_key_env: str | None,
-        connections: int,
+        concurrency: int | None,
         timeout: float,
         patience: float,
     ) -> None:
-        """`served_name`: the model's at the servers, where not its own; `timeout`: longest silence of a
-        response in seconds; `patience`: see `Servers`."""
+        """`served_name`: the model's at the servers, where not its own; `concurrency`: traces in flight, None
+        for what suits the servers; `timeout`: longest silence of a response in seconds; `patience`: see
+        `Servers`."""
         self._urls = tuple(urls)
         self._model = model
         self._tokens = tokens
         self._served_name = served_name
         self._api_key_env = api_key_env
-        self._connections = connections
+        self._concurrency = concurrency
         self._timeout = timeout
         self._servers = Servers(urls, patience=patience)
         self._served: dict[str, ServerInfo] = {}
         self._ranks: dict[str, Sessions[int]] = {}
         self._client: aiohttp.ClientSession | None = None
 
-    @property
+    @cached_property
     def info(self) -> EngineInfo:
         """See `Engine`; known once started. Holds no key."""
         if not self._served:
@@ -73,7 +78,15 @@ class OpenAIEngine:
                 "models": [served.name for served in self._served.values()],
                 "tokens": self._tokens,
             },
+            kv_caches=tuple(size for served in self._served.values() for size in served.kv_caches),
+            batches=BATCHES,
         )
+
+    @property
+    def _connections(self) -> int:
+        """Most requests at a time: traces, and a probe for each."""
+        most = BATCHES[-1] * len(self.info.kv_caches)
+        return 2 * (most if self._concurrency is None else self._concurrency)
 
     def start(self) -> None:
         """See `Engine`: asks every server what it can do."""

@@ -72,6 +72,11 @@ class ServerInfo:
     """Tokens that the KV caches of all of them hold; None where the server does not say."""
 
     @property
+    def kv_caches(self) -> tuple[int | None, ...]:
+        """Tokens that each of them holds."""
+        return (None if self.kv_tokens is None else self.kv_tokens // self.ranks,) * self.ranks
+
+    @property
     def lacks(self) -> tuple[str, ...]:
         """What has to be replaced by text."""
         lacking = []

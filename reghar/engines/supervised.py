@@ -42,6 +42,7 @@ class SupervisedEngine:
         self._build = build
         self._patience = max(patience, LEAST_PATIENCE)
         self._engine: Mortal = build()
+        self._info: EngineInfo | None = None
         self._in_flight = 0
         self._waiting_since = 0.0
         self._restarting: asyncio.Task[None] | None = None
@@ -54,12 +55,13 @@ class SupervisedEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """See `Engine`."""
-        return self._engine.info
+        """See `Engine`; of the last engine that was started, while the next one is loading."""
+        return self._info or self._engine.info
 
     def start(self) -> None:
         """See `Engine`."""
         self._engine.start()
+        self._info = self._engine.info
 
     async def generate(
         self, prompt_ids: Sequence[int], sampling: Sampling, *, interval: int = 1, session: str = ""
@@ -111,6 +113,7 @@ class SupervisedEngine:
         self._hung = None
         self._engine = self._build()
         await asyncio.to_thread(self._engine.start)
+        self._info = self._engine.info
         self._waiting_since = time.monotonic()
         self._restarting = None
 

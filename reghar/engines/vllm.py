@@ -14,10 +14,20 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from reghar.engines.base import Chunk, EngineDeadError, EngineInfo, ResponseLostError, Sampling
+from reghar.engines.base import (
+    CAPTURED,
+    Chunk,
+    EngineDeadError,
+    EngineInfo,
+    ResponseLostError,
+    Sampling,
+)
 from reghar.engines.sessions import Sessions
 from reghar.engines.warden import Warden
 from reghar.errors import EngineError, InputError
+
+CPU_BATCHES = tuple(size for size in CAPTURED if size <= 64)
+"""Traces in flight on a CPU, which gains nothing from larger batches."""
 
 
 class VllmEngine:
@@ -29,12 +39,13 @@ class VllmEngine:
         *,
         revision: str | None,
         max_model_len: int,
-        max_num_seqs: int,
+        max_num_seqs: int | None,
         seed: int,
         arguments: dict[str, object],
         log: Path | None = None,
     ) -> None:
-        """`max_model_len` in tokens; `arguments` are the user's and win over every default here.
+        """`max_model_len` in tokens; `max_num_seqs`, requests at a time, None for what suits the host;
+        `arguments` are the user's and win over every default here.
 
         `log`: file that gets what vLLM and its processes print; None leaves it on the terminal.
         """
@@ -42,7 +53,7 @@ class VllmEngine:
             "model": model_path,
             "revision": revision,
             "max_model_len": max_model_len,
-            "max_num_seqs": max_num_seqs,
+            **({} if max_num_seqs is None else {"max_num_seqs": max_num_seqs}),
             "seed": seed,
             "scheduling_policy": "priority",
             **arguments,
@@ -85,6 +96,8 @@ class VllmEngine:
             raise EngineError(
                 f"vLLM cannot be imported: {error}; install reghar[vllm], or reghar[cpu] without a GPU"
             ) from error
+        batches = CPU_BATCHES if current_platform.is_cpu() else CAPTURED
+        self._arguments = {"max_num_seqs": 2 * batches[-1]} | self._arguments
         if current_platform.is_cpu():
             self._use_whole_cpu()
         unknown = sorted(set(self._arguments) - set(inspect.signature(AsyncEngineArgs).parameters))
@@ -102,13 +115,18 @@ class VllmEngine:
         except (RuntimeError, ValueError, TypeError, OSError, AssertionError, ImportError) as error:
             model = self._arguments["model"]
             raise EngineError(f"vLLM cannot load {model!r}: {_first_line(error)}{self._see_log}") from error
-        self._ranks = Sessions(range(self._engine.vllm_config.parallel_config.data_parallel_size))
+        config = self._engine.vllm_config
+        self._ranks = Sessions(range(config.parallel_config.data_parallel_size))
+        captured = tuple(sorted(config.compilation_config.cudagraph_capture_sizes or batches))
+        most = config.scheduler_config.max_num_seqs // 2  # the rest is for their probes
         self._info = EngineInfo(
             name="vllm",
             version=str(vllm.__version__),
             host="cpu" if current_platform.is_cpu() else str(current_platform.get_device_name()),
             # The model has a field of its own in run.json; its folder is this machine's business.
             arguments={k: v for k, v in self._arguments.items() if v is not None and k != "model"},
+            kv_caches=(config.cache_config.kv_cache_size_tokens,) * len(self._ranks),
+            batches=tuple(size for size in captured if size <= most) or (max(most, 1),),
         )
 
     @property

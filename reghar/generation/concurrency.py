@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CAPTURED = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))
-"""Batches for which vLLM captures a CUDA graph by default, requests; larger ones are launched by the CPU."""
+from reghar.engines.base import CAPTURED, EngineInfo
+
 SPARE = 8
 """Traces beyond those that fill the KV cache on average. A few more keep it full where it holds a dozen long
 ones; many more cost a lot where it holds a hundred short ones, which then preempt one another."""
@@ -50,3 +50,10 @@ def choose_concurrency(kv_tokens: int | None, seen: Lengths, captured: Sequence[
     sizes = captured or CAPTURED
     wanted = UNKNOWN if kv_tokens is None else kv_tokens / seen.tokens_a_slot + SPARE
     return next((size for size in sizes if size >= wanted), sizes[-1])
+
+
+def traces_in_flight(asked: int | None, engine: EngineInfo, seen: Lengths) -> int:
+    """Traces to have in flight on an engine: the number that was asked for, else what suits its KV caches."""
+    if asked is not None:
+        return asked
+    return sum(choose_concurrency(size, seen, engine.batches) for size in engine.kv_caches)

@@ -13,13 +13,15 @@ import contextlib
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from reghar.engines.base import Engine, FinishReason, ResponseLostError, Sampling
 from reghar.errors import EngineError
 from reghar.generation.jobs import Activity, Job, JobResult, cancel, gather_or_cancel, run_jobs
+from reghar.generation.load import Load
 from reghar.generation.records import ForcedAnswer, Trace, ends_in_loop, trace_seed
+from reghar.generation.release import Release, hold_probes
 from reghar.generation.response import Response, answer_seed, banned_token_ids, beginning, box_end
 from reghar.generation.stops import StopTexts
 from reghar.prompting.probes import Probe
@@ -57,9 +59,13 @@ class Schedule:
     run_seed: int
     activities: dict[str, Activity]
     """By task."""
+    release: Release = "auto"
+    """When probes of running traces are sent."""
     unclosed: Unclosed = "grade"
     control: tuple[Setting, ...] = ()
     """Settings of the control method: those that continue a trace follow it at once."""
+    load: Load = field(default_factory=Load)
+    """Of the engine."""
 
     async def run(self, jobs: Iterable[Job], concurrency: int, finished: Callable[[JobResult], None]) -> None:
         """Does all jobs, at most `concurrency` at a time, and hands over each as it ends.
@@ -96,33 +102,37 @@ class Schedule:
         waiting = deque(job.budgets)
         probes: list[asyncio.Task[ForcedAnswer]] = []
         try:
-            rounds = banned_token_ids(job.base, job.setting.appended, self.delimiters)
-            for barred in () if reason is not None else rounds:
-                most = self.sampling.max_tokens - len(response.ids)
-                stream = self.engine.generate(
-                    prompt_ids + self.sendable(response.ids),
-                    self._trace_sampling(seed, most, barred),
-                    interval=STREAM_INTERVAL,
-                    session=job.session,
-                )
-                stops = self._stops()
-                async with contextlib.aclosing(stream):
-                    async for chunk in stream:
-                        reason = chunk.finish_reason
-                        response.ids.extend(stops.push(chunk.token_ids, last=reason is not None))
-                        response.block = finder.find(response.ids)
-                        if stops.found:
-                            reason = "stop"
-                        if barred and most > 1 and reason == "length":
-                            reason = None  # only this one token was asked for
-                        activity.tokens += len(chunk.token_ids)
-                        probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
-                        if stops.found:
-                            break
-                if reason is not None:
-                    break
-            if reason is None:
-                raise ResponseLostError("the engine ended a response without a reason")
+            with self.load.trace(len(prompt_ids), given_tokens) as in_flight:
+                rounds = banned_token_ids(job.base, job.setting.appended, self.delimiters)
+                for barred in () if reason is not None else rounds:
+                    most = self.sampling.max_tokens - len(response.ids)
+                    stream = self.engine.generate(
+                        prompt_ids + self.sendable(response.ids),
+                        self._trace_sampling(seed, most, barred),
+                        interval=STREAM_INTERVAL,
+                        session=job.session,
+                    )
+                    stops = self._stops()
+                    async with contextlib.aclosing(stream):
+                        async for chunk in stream:
+                            reason = chunk.finish_reason
+                            response.ids.extend(stops.push(chunk.token_ids, last=reason is not None))
+                            response.block = finder.find(response.ids)
+                            if stops.found:
+                                reason = "stop"
+                            if barred and most > 1 and reason == "length":
+                                reason = None  # only this one token was asked for
+                            activity.tokens += len(chunk.token_ids)
+                            self.load.grow(in_flight, len(chunk.token_ids))
+                            if reason is not None or not self._holds_probes():
+                                due = self._due(response, waiting, reason)
+                                probes.extend(asyncio.create_task(c) for c in due)
+                            if stops.found:
+                                break
+                    if reason is not None:
+                        break
+                if reason is None:
+                    raise ResponseLostError("the engine ended a response without a reason")
             response.block = finder.find(response.ids)
             probes.extend(asyncio.create_task(c) for c in self._due(response, waiting, reason))
             answers = await asyncio.gather(*probes)
@@ -132,6 +142,9 @@ class Schedule:
             job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
         )
         return self._result(job, response, trace, answers, is_new=True)
+
+    def _holds_probes(self) -> bool:
+        return hold_probes(self.release, self.engine.info.kv_tokens, self.load.tokens_in_flight)
 
     def _stops(self) -> StopTexts:
         return StopTexts(self.sampling.stop, self.model.tokenizer.decode)

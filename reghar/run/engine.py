@@ -14,7 +14,9 @@ from reghar.engines.price import CostCap, Prices
 from reghar.engines.scripted import ScriptedEngine
 from reghar.engines.supervised import SupervisedEngine
 from reghar.generation.chat import ChatSchedule
+from reghar.generation.concurrency import UNKNOWN, traces_in_flight
 from reghar.generation.jobs import Activity, Job, JobResult
+from reghar.generation.load import Load
 from reghar.generation.schedule import Schedule
 from reghar.run.plan import Plan
 from reghar.run.settings import RunSettings
@@ -76,7 +78,8 @@ class LocalEngine:
 
     def __init__(self, plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> None:
         self._engine = _chat_engine(plan, spent) if plan.settings.engine == "chat" else _engine(plan, log)
-        self._schedule = make_schedule(plan, self._engine, activities)
+        self._load = Load()
+        self._schedule = make_schedule(plan, self._engine, activities, self._load)
         self._plan = plan
 
     @property
@@ -87,7 +90,7 @@ class LocalEngine:
     @property
     def slots(self) -> int:
         """See `JobEngine`."""
-        return self._plan.settings.concurrency
+        return traces_in_flight(self._plan.settings.concurrency, self.info, self._load.seen)
 
     @property
     def members(self) -> Sequence[Member]:
@@ -131,7 +134,7 @@ def _engine(plan: Plan, log: Path | None) -> Engine:
             served_name=settings.served_model_name,
             tokens=plan.protocol.tokens,
             api_key_env=settings.api_key_env,
-            connections=2 * settings.concurrency,
+            concurrency=settings.concurrency,
             timeout=settings.request_timeout,
             patience=settings.patience,
         )
@@ -143,7 +146,7 @@ def _engine(plan: Plan, log: Path | None) -> Engine:
             revision=plan.model.revision,
             max_model_len=plan.context_needed,
             # Probes must not queue behind traces: the blocks they need could be evicted meanwhile.
-            max_num_seqs=2 * settings.concurrency,
+            max_num_seqs=None if settings.concurrency is None else 2 * settings.concurrency,
             seed=settings.seed,
             arguments=settings.engine_arguments,
             log=log,
@@ -161,7 +164,7 @@ def _chat_engine(plan: Plan, spent: float) -> ChatEngine:
         base_urls(settings.base_url or ""),
         settings.model,
         api_key_env=settings.api_key_env,
-        connections=settings.concurrency,
+        connections=UNKNOWN if settings.concurrency is None else settings.concurrency,
         timeout=settings.request_timeout,
         patience=settings.patience,
         cap=CostCap(settings.max_cost, prices(settings), spent),
@@ -173,8 +176,10 @@ def prices(settings: RunSettings) -> Prices:
     return Prices(prompt=settings.price_in or 0.0, completion=settings.price_out or 0.0)
 
 
-def make_schedule(plan: Plan, engine: Engine | ChatEngine, activities: Activities) -> Schedule | ChatSchedule:
-    """The schedule that a plan asks for."""
+def make_schedule(
+    plan: Plan, engine: Engine | ChatEngine, activities: Activities, load: Load
+) -> Schedule | ChatSchedule:
+    """The schedule that a plan asks for; `load` follows what it has in flight."""
     if isinstance(engine, ChatEngine):
         return ChatSchedule(
             engine=engine,
@@ -192,6 +197,8 @@ def make_schedule(plan: Plan, engine: Engine | ChatEngine, activities: Activitie
         delimiters=plan.delimiters,
         sampling=plan.protocol.sampling,
         budget_counts=plan.protocol.budget_counts,
+        release=plan.settings.probe_release,
+        load=load,
         unclosed=plan.protocol.unclosed,
         probe=plan.probe,
         probe_temperature=plan.protocol.probe.temperature,

@@ -61,6 +61,8 @@ class Option:
     bounds: Bounds | None
     commas: bool
     """A tuple that is written as one word, `A,B,...`."""
+    none: str = ""
+    """The word that stands for None, such as `auto`; empty where no word does."""
 
     @property
     def flag(self) -> str:
@@ -119,6 +121,7 @@ def option(
     metavar: str | tuple[str, ...] | None = None,
     bounds: Bounds | None = None,
     commas: bool = False,
+    none: str = "",
 ) -> Any:
     """A field of a dataclass of settings, as `dataclasses.field`, with its flag.
 
@@ -133,6 +136,7 @@ def option(
         "metavar": metavar,
         "bounds": bounds,
         "commas": commas,
+        "none": none,
     }
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata={_KEY: declared})

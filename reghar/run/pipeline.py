@@ -221,7 +221,7 @@ def _session(folder: RunFolder, plan: Plan, activities: Activities) -> Iterator[
             seconds=round(time.monotonic() - loaded, 3),
             engine_start_seconds=round(loaded - clock, 3),
             engine=info,
-            concurrency=plan.settings.concurrency,
+            concurrency=plan.settings.concurrency or engine.slots,
             restarts=tuple(engine.failures),
             **({} if engine.spent is None else {"spent": engine.spent}),
         )

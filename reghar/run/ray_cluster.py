@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from reghar.engines.base import CAPTURED
 from reghar.errors import EngineError
 from reghar.prompting.scripted import SCRIPTED_MODEL
 from reghar.run.replica_worker import ReplicaWorker, gpus_of
@@ -95,7 +96,7 @@ class RayCluster:
             "num_cpus": bundle["CPU"],
             "num_gpus": bundle.get("GPU", 0),
             # A job more than the driver ever sends, so that a question is never queued behind jobs.
-            "max_concurrency": 2 * settings.concurrency * settings.replicas + 8,
+            "max_concurrency": 2 * (settings.concurrency or CAPTURED[-1]) * settings.replicas + 8,
             "scheduling_strategy": ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(
                 self._group, placement_group_bundle_index=number
             ),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from reghar.engines.base import EngineInfo
 from reghar.engines.supervised import LEAST_PATIENCE, RESTARTS
 from reghar.errors import EngineError
+from reghar.generation.concurrency import Lengths, traces_in_flight
 from reghar.generation.jobs import Job, JobResult
 from reghar.run.engine import Activities, Member
 from reghar.run.ray_cluster import NoRoomError, RayCluster, last_line, places_of
@@ -34,6 +35,8 @@ class Replica(Member):
     """Ray's handle."""
     place: tuple[int, int]
     """(which, of how many) it is on its machine."""
+    info: EngineInfo
+    """Of its engine."""
     deaths: int = 0
 
 
@@ -47,6 +50,7 @@ class RayFleet:
         self._info: EngineInfo | None = None
         self._cluster = RayCluster(plan)
         self._replicas: list[Replica] = []
+        self._seen = Lengths()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._watching = False
@@ -71,8 +75,10 @@ class RayFleet:
 
     @property
     def slots(self) -> int:
-        """See `JobEngine`: as many as the plan says on each replica that lives."""
-        return max(1, sum(each.alive for each in self._replicas)) * self._plan.settings.concurrency
+        """See `JobEngine`: as many as the plan says, or suit its own KV cache, on each replica that lives."""
+        living = [each for each in self._replicas if each.alive] or self._replicas[:1]
+        asked = self._plan.settings.concurrency
+        return sum(traces_in_flight(asked, each.info, self._seen) for each in living)
 
     def start(self) -> None:
         """Finds or starts Ray, places the replicas and loads their engines. Raises `EngineError`."""
@@ -97,8 +103,8 @@ class RayFleet:
             self._shut_down()  # a signal while the models were loading
             raise
         self._replicas = [
-            Replica(name=f"replica {i} on {host}", number=i, actor=actor, place=place)
-            for i, (actor, host, place) in enumerate(zip(actors, hosts, places, strict=True))
+            Replica(name=f"replica {i} on {host}", number=i, actor=actor, place=place, info=info)
+            for i, (actor, host, place, info) in enumerate(zip(actors, hosts, places, infos, strict=True))
         ]
         self._info = EngineInfo(
             name="ray",
@@ -110,6 +116,8 @@ class RayFleet:
                 "resources": self._cluster.bundle,
                 "engine": infos[0].arguments,
             },
+            kv_caches=tuple(size for info in infos for size in info.kv_caches),
+            batches=infos[0].batches,
         )
 
     async def do(self, job: Job) -> JobResult:
@@ -135,6 +143,8 @@ class RayFleet:
                 each.in_flight -= 1
             each.jobs += 1
             each.tokens += result.generated_tokens
+            if result.is_new:
+                self._seen = self._seen.add(result.trace.prompt_tokens, len(result.trace.token_ids))
             self._activities[job.problem.task].add(result)
             return result
 

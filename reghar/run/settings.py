@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from reghar.errors import InputError
+from reghar.generation.release import Release
 from reghar.protocol import BudgetCounts, Unclosed
 from reghar.run.options import Bounds, Option, option, options_of
 from reghar.run.samples import DEFAULT_SAMPLES
@@ -251,13 +252,23 @@ class RunSettings:
         metavar="KEY=VALUE",
         default={},
     )
-    concurrency: int = option(
+    concurrency: int | None = option(
         ENGINE_AND_OUTPUT,
-        "traces in flight at a time; with ray, on each replica",
+        "traces in flight at a time, on each replica with ray; auto: as many as fill the engine's KV cache",
         metavar="N",
         bounds=_POSITIVE,
-        default=64,
+        none="auto",
+        default=None,
+        default_text="auto",
     )
+    """See `reghar.generation.concurrency`."""
+    probe_release: Release = option(
+        ENGINE_AND_OUTPUT,
+        "when probes are sent: as their trace passes a budget, together at its end, or (auto) together "
+        "unless the KV cache is scarce",
+        default="auto",
+    )
+    """See `reghar.generation.release`: it changes the cost, not the answers."""
 
     base_url: str | None = option(
         _SERVERS,

@@ -32,6 +32,10 @@ class EngineRecord(_ManifestRecord):
     """Where it ran: an accelerator, `cpu`, or the servers' addresses."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """All that it was started with."""
+    kv_caches: tuple[int | None, ...] | None = None
+    """Tokens that each of its KV caches holds."""
+    batches: tuple[int, ...] | None = None
+    """Traces that one of them may have in flight."""
 
 
 class Session(_ManifestRecord):
@@ -45,7 +49,8 @@ class Session(_ManifestRecord):
     engine_start_seconds: float | None = None
     engine: EngineRecord | None = None
     concurrency: int | None = None
-    """Traces in flight at a time; with `ray`, on each replica."""
+    """Traces in flight at a time; with `ray`, on each replica. Where the run chose it, its last choice, over
+    all engines."""
     restarts: tuple[str, ...] | None = None
     """Why the engine was started again, once for each time."""
     spent: float | None = None
