@@ -160,3 +160,17 @@ def _logit_gap(problem: str, trace: list[int], again: list[int]) -> float:
     with torch.inference_mode():
         logits = model(torch.tensor([prompt + trace[:place]])).logits[0, -1]
     return float((logits[trace[place]] - logits[again[place]]).abs())
+
+
+def test_a_run_says_where_it_ran_and_how_many_traces_were_in_flight(runs: dict[str, Path]) -> None:
+    session = load_run(runs["terse"]).manifest.sessions[0]
+    assert session.engine is not None
+    environment = session.engine.environment
+    assert environment is not None
+    assert environment.dtype == "float32" or environment.gpus
+    assert environment.attention_backend
+    assert "VLLM_WORKER_MULTIPROC_METHOD" in environment.variables
+    (tokens,) = session.engine.kv_caches or ()
+    assert tokens is not None
+    assert tokens > 512
+    assert session.concurrency in (session.engine.batches or ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from reghar.compare.environments import environment_notes
 from reghar.compare.evidence import EvidenceSide, NamedSide, ReportSide, StoredSide
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap, outcomes_of_sides, shared_reference
@@ -79,7 +80,7 @@ def check(
         verdicts=tuple(verdicts(gates, ours, theirs)),
         undecided=undecided,
         curves={name: source.curve() for name, source in zip(names, reversed(sources), strict=True)},
-        notes=(*notes, *_notes(sources, paired=theirs is not None)),
+        notes=(*notes, *environment_notes(sides), *_notes(sources, paired=theirs is not None)),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reghar.compare.balanced import BALANCED_LENGTH, balanced_cells
 from reghar.compare.cell import Cell
+from reghar.compare.environments import environment_notes
 from reghar.compare.lengths import length_cells, pooled_cells
 from reghar.compare.measured import (
     Bootstrap,
@@ -125,7 +126,12 @@ def compare(
         frontier=reference.record.name if reference.record is not None else None,
         counts=baseline.protocol.budget_counts,
         bootstrap=bootstrap,
-        notes=(*notes, *_notes(sides, reference, measured), *_published_notes(papers)),
+        notes=(
+            *notes,
+            *environment_notes(sides),
+            *_notes(sides, reference, measured),
+            *_published_notes(papers),
+        ),
         curves={key: one for key, one in curves.items() if one is not None},
         seeds=tuple(seeds),
         published=papers,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from reghar.engines.environment import Environment
 from reghar.errors import EngineError
 
 FinishReason = Literal["stop", "length"]
@@ -74,6 +75,9 @@ class EngineInfo:
     batches: tuple[int, ...] = ()
     """Traces that one of them may have in flight, in increasing order: the batches of its CUDA graphs that
     leave room for as many probes. Empty where it does not say."""
+
+    environment: Environment = field(default_factory=Environment)
+    """Where it ran, and in what arithmetic."""
 
     @property
     def kv_tokens(self) -> int | None:

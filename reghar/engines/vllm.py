@@ -22,6 +22,7 @@ from reghar.engines.base import (
     ResponseLostError,
     Sampling,
 )
+from reghar.engines.environment import vllm_environment
 from reghar.engines.sessions import Sessions
 from reghar.engines.warden import Warden
 from reghar.errors import EngineError, InputError
@@ -127,6 +128,7 @@ class VllmEngine:
             arguments={k: v for k, v in self._arguments.items() if v is not None and k != "model"},
             kv_caches=(config.cache_config.kv_cache_size_tokens,) * len(self._ranks),
             batches=tuple(size for size in captured if size <= most) or (max(most, 1),),
+            environment=vllm_environment(config),
         )
 
     @property

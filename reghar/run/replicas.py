@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import EngineInfo
@@ -118,6 +118,9 @@ class RayFleet:
             },
             kv_caches=tuple(size for info in infos for size in info.kv_caches),
             batches=infos[0].batches,
+            environment=replace(
+                infos[0].environment, gpus=tuple(gpu for info in infos for gpu in info.environment.gpus)
+            ),
         )
 
     async def do(self, job: Job) -> JobResult:

@@ -23,6 +23,20 @@ class _ManifestRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
 
+class EnvironmentRecord(_ManifestRecord):
+    """Where the engine of a session ran; None, or nothing, where that could not be told."""
+
+    gpus: tuple[str, ...] = ()
+    driver: str | None = None
+    cuda: str | None = None
+    attention_backend: str | None = None
+    dtype: str | None = None
+    """Of weights and activations."""
+    quantization: str | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    """`VLLM_*` in the environment."""
+
+
 class EngineRecord(_ManifestRecord):
     """The engine of a session."""
 
@@ -36,6 +50,8 @@ class EngineRecord(_ManifestRecord):
     """Tokens that each of its KV caches holds."""
     batches: tuple[int, ...] | None = None
     """Traces that one of them may have in flight."""
+    environment: EnvironmentRecord | None = None
+    """None in runs of versions that did not record it."""
 
 
 class Session(_ManifestRecord):
