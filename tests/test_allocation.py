@@ -161,5 +161,5 @@ def test_an_oracle_that_sees_the_noise_looks_better() -> None:
 
 
 def test_one_sample_is_refused_in_one_line() -> None:
-    with pytest.raises(InputError, match="1 sample a problem is too few, run with --samples 2"):
+    with pytest.raises(InputError, match="1 sample per problem is too few, run with --samples 2"):
         regret_of(random_outcomes(5, 1, BUDGETS))

@@ -369,7 +369,7 @@ def test_a_single_problem_cannot_be_judged(data: Path, tmp_path: Path) -> None:
         (["--baseline", "SELF", "--measure", "beauty"], "'beauty' cannot be gated"),
         (["--baseline", "SELF", "--measure", "accuracy@77"], "77 is no budget"),
         (["--baseline", "SELF", "--task", "gsm8k"], "no task 'gsm8k'"),
-        (["--baseline", "SELF", "--tolerance", "x"], "'x' is no number"),
+        (["--baseline", "SELF", "--tolerance", "x"], "'x' is not a number"),
         (["--baseline", "SELF", "--tolerance", "-1"], "give a number from 0 on"),
         (["--baseline", "SELF", "--tolerance", "nan"], "give a number from 0 on"),
         (["--baseline", "SELF", "--measure", "accuracy", "--tolerance", "2"], "give a fraction"),

@@ -128,7 +128,7 @@ def test_a_run_goes_on_as_it_began(
     assert main([*flags, "--until-width", "1", "--samples", "6", "--out", str(rounds)]) == 0
     assert main([*flags, "--samples", "6", "--out", str(rounds), "--resume"]) == 2
     assert main([*flags, "--until-width", "1", "--samples", "4", "--out", str(rounds), "--resume"]) == 2
-    assert "has 6 samples a problem of gsm8k, more than the 4" in capsys.readouterr().err
+    assert "has 6 samples per problem of gsm8k, more than the 4" in capsys.readouterr().err
 
 
 def test_a_dry_run_counts_the_most(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:

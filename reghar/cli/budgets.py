@@ -26,12 +26,17 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "trapezoid sum of the area, and the approximation error on a frontier (REG section 5.2). With "
         "--per-question: each problem's minimal budget over stored runs (REG eq. 12, on forced answers).",
     )
-    parser.add_argument("--strategy", choices=["oracle", "exp", "linear"], default="exp")
-    parser.add_argument("--n", type=int, default=5, help="budgets besides 0 and --l-max (default 5)")
+    parser.add_argument(
+        "--strategy",
+        choices=["oracle", "exp", "linear"],
+        default="exp",
+        help="oracle: least error on the frontier; exp: by equal ratios (default); linear: by equal steps",
+    )
+    parser.add_argument("--n", type=int, default=5, help="budgets besides 0 and --l-max (default: 5)")
     parser.add_argument("--frontier", metavar="NAME", help="judge the choice on this frontier")
     parser.add_argument("--task", help="on this task of the frontier; default: the mean of its tasks")
-    parser.add_argument("--l-min", type=int, default=1024, help="tokens (default 1024)")
-    parser.add_argument("--l-max", type=int, default=16384, help="tokens (default 16384)")
+    parser.add_argument("--l-min", type=int, default=1024, help="tokens (default: 1024)")
+    parser.add_argument("--l-max", type=int, default=16384, help="tokens (default: 16384)")
     parser.add_argument(
         "--figure", type=Path, metavar="STEM", help="draw the errors of all strategies: STEM.png, STEM.svg"
     )

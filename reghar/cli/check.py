@@ -46,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="append",
         default=[],
         metavar="[NAME=]VALUE",
-        help="how much worse is tolerated: tokens, accuracy as a fraction, control in %% (default 0)",
+        help="how much worse is tolerated: tokens, accuracy as a fraction, control in %% (default: 0)",
     )
     parser.add_argument(
         "--undecided",

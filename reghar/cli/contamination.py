@@ -25,7 +25,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "contamination",
         help="find benchmark problems in a training file",
         description="Find benchmark problems in a training file: a problem is contaminated when one of its "
-        "n-grams of words, in lower case, stands in a training row. N-grams of three or more problems of "
+        "n-grams of words, in lower case, occurs in a training row. N-grams of three or more problems of "
         "the packaged tasks are boilerplate: they are listed and not counted.",
     )
     parser.add_argument(

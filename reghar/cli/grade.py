@@ -89,7 +89,9 @@ def _grade(arguments: argparse.Namespace) -> int:
     if not arguments.gold or arguments.answer is None:
         raise InputError("nothing to grade: give --gold TEXT and --answer TEXT, or --jsonl")
     if arguments.choice and defaults["kind"] != "choice":
-        raise InputError(f"--choice gives options, which kind {defaults['kind']} has not: add --kind choice")
+        raise InputError(
+            f"--choice gives options, which kind {defaults['kind']} does not have: add --kind choice"
+        )
     request = _request(
         {"gold": arguments.gold, "answer": arguments.answer, "choices": arguments.choice or []},
         defaults,
@@ -141,7 +143,7 @@ def _object(line: bytes, number: int) -> dict[str, Any]:
     try:
         values = json.loads(line)
     except ValueError as error:
-        raise InputError(f"line {number} is not JSON ({error}): give one object a line") from error
+        raise InputError(f"line {number} is not JSON ({error}): give one object per line") from error
     if not isinstance(values, dict):
         raise InputError(f"line {number} is {type(values).__name__}, not an object with gold and answer")
     return values

@@ -22,11 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a complete run")
     parser.add_argument(
-        "--margin", type=float, default=0.01, help="accuracy that may be lost, as a fraction (default 0.01)"
+        "--margin", type=float, default=0.01, help="accuracy that may be lost, as a fraction (default: 0.01)"
     )
     parser.add_argument("--price-input", type=float, metavar="P", help="price of a million prompt tokens")
-    parser.add_argument("--price-output", type=float, metavar="P", help="price of a million written tokens")
-    parser.add_argument("--seed", type=int, default=0, help="of the intervals (default 0)")
+    parser.add_argument("--price-output", type=float, metavar="P", help="price of a million response tokens")
+    parser.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(handler=handle)
 

@@ -10,7 +10,12 @@ from typing import Any
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the command."""
-    parser = subparsers.add_parser("reg", help="REG of a curve in a CSV file, from any harness")
+    parser = subparsers.add_parser(
+        "reg",
+        help="REG of a curve in a CSV file, from any harness",
+        description="The reasoning efficiency gap of an accuracy curve that any harness measured, against a "
+        "frontier: from a CSV file with one row per task and budget.",
+    )
     parser.add_argument(
         "--curve",
         metavar="FILE",

@@ -25,15 +25,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "reward",
         help="what a reward would prefer among the traces of a run",
-        description="Rewards and advantages of a stored run's traces, a problem's samples being a group, "
-        "without an engine. Rewards: plp (--alpha), length_group_norm (--alpha), length_harmonizing "
+        description="Rewards and advantages of a stored run's traces, the samples of each problem as one "
+        "group, without an engine. Rewards: plp (--alpha), length_group_norm (--alpha), length_harmonizing "
         "(--gamma, --reference), token_budget (--limit), reo_rl (--budgets), q_spec.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="folder of a complete run")
     parser.add_argument("--reward", required=True, metavar="NAME", help="name of the reward")
     parser.add_argument("--alpha", type=float, help="weight of the length, of plp and length_group_norm")
     parser.add_argument(
-        "--gamma", type=float, help="exponent of plp (default 0.5); weight of accuracy in length_harmonizing"
+        "--gamma", type=float, help="exponent of plp (default: 0.5); weight of accuracy in length_harmonizing"
     )
     parser.add_argument("--limit", type=float, metavar="TOKENS", help="limit of token_budget")
     parser.add_argument(

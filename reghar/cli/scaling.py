@@ -61,7 +61,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="what a list of scores counts as (default: min)",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the subsets of samples and of the intervals (default 0)"
+        "--seed", type=int, default=0, help="of the subsets of samples and of the intervals (default: 0)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument(

@@ -49,7 +49,7 @@ def balanced_cells(
     draw: Bootstrap,
     average: str,
 ) -> tuple[list[Cell], list[str]]:
-    """A cell a task and side, all tasks' problems pooled where there are several (REG table 2), and notes.
+    """One cell per task and side, all problems pooled where there are several tasks (REG table 2), and notes.
 
     `outcomes` by side, task by task, on equal problems; `threshold` in [0, 1). Intervals always draw
     whole problems from the balanced ones, which are taken as given. Raises InputError for a threshold

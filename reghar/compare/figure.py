@@ -30,7 +30,7 @@ def save_scatter(comparison: Comparison, stem: Path) -> list[Path]:
 
 
 def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
-    """Writes `stem`.png and `stem`.svg: every curve minus the baseline's, a panel a task; returns both.
+    """Writes `stem`.png and `stem`.svg: every curve minus the baseline's, one panel per task; returns both.
 
     Nothing is written where no curve can be subtracted from another.
     """

@@ -100,5 +100,5 @@ def _tolerances(entries: Sequence[str], names: Sequence[str], limit: float | Non
         try:
             found[name] = float(text)
         except ValueError as error:
-            raise InputError(f"--tolerance {entry}: {text!r} is no number") from error
+            raise InputError(f"--tolerance {entry}: {text!r} is not a number") from error
     return found

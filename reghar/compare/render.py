@@ -81,7 +81,7 @@ def comparison_terminal(comparison: Comparison, width: int | None) -> str:
 
 
 def to_csv(comparison: Comparison) -> str:
-    """One row a task, side and measure, figures unrounded; empty where there is none."""
+    """One row per task, side and measure, figures unrounded; empty where there is none."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     seeds = {cell.key: cell for cell in comparison.seeds}

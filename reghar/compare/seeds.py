@@ -81,7 +81,7 @@ class SeedSide:
 def seed_cells(
     sides: Sequence[SeedSide], baseline: SeedSide, measures: Sequence[str], *, average: str
 ) -> Iterator[SeedCell]:
-    """A cell a task (and the average of several), side with enough seeds, and measure."""
+    """One cell per task (and the average of several), side with enough seeds, and measure."""
     names = list(baseline.problems)
     groups = [(name, [name]) for name in names] + ([(average, names)] if len(names) > 1 else [])
     for group, tasks in groups:

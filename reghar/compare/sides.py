@@ -120,7 +120,7 @@ def _refuse_repeated(runs: Sequence[StoredRun]) -> None:
     folders = [run.path.resolve() for run in runs]
     for folder in folders:
         if folders.count(folder) > 1:
-            raise InputError(f"run {str(folder)!r} stands twice on one side: name each training seed once")
+            raise InputError(f"run {str(folder)!r} is named twice on one side: name each training seed once")
 
 
 def require_complete(run: StoredRun) -> None:

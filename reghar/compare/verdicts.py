@@ -151,7 +151,7 @@ class Verdict:
 
 
 def verdicts(gates: Sequence[Gate], candidate: EvidenceSide, baseline: EvidenceSide | None) -> list[Verdict]:
-    """A verdict a gate, in order; `baseline` may be None where all gates have a limit.
+    """One verdict per gate, in order; `baseline` may be None where all gates have a limit.
 
     Raises InputError where a figure does not exist or has no interval: then nothing can be said.
     """

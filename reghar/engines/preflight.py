@@ -293,7 +293,7 @@ def _open_once(request: urllib.request.Request) -> dict[str, Any]:
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise EngineError(
-            f"no server answers at {request.full_url}: {reason}; start it, or mend --base-url"
+            f"no server answers at {request.full_url}: {reason}; start it, or correct --base-url"
         ) from error
     if not isinstance(content, dict):
         raise EngineError(f"{request.full_url} answers no JSON object; is it an OpenAI completions server?")

@@ -51,7 +51,7 @@ class SupervisedEngine:
         self._hung: str | None = None
         """Why the watch killed the engine; None where it went by itself."""
         self.failures: list[str] = []
-        """Why the engine was started again, one line a time."""
+        """Why the engine was started again, one line each time."""
 
     @property
     def info(self) -> EngineInfo:

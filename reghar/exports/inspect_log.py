@@ -1,4 +1,4 @@
-"""A run as inspect_ai's logs, so that `inspect view` shows it: one log a task, one sample a trace.
+"""A run as inspect_ai's logs, so that `inspect view` shows it: one log per task, one sample per trace.
 
 A trace is the sample of its problem in epoch `sample + 1`. Its own answer is the score `full`: C correct, I
 incorrect, N no answer, NaN (inspect's "unscored") where the grader failed. `by_budget` holds 1 or 0 for the

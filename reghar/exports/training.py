@@ -96,7 +96,7 @@ def unsolved(groups: Sequence[Group], by: StoredRun, threshold: float) -> list[G
 
 
 def shortest_correct(groups: Sequence[Group]) -> Iterator[dict[str, Any]]:
-    """A line a problem that has a correct response: the shortest of them."""
+    """One line per problem that has a correct response: the shortest of them."""
     for group in groups:
         best = _shortest([one for one in group.responses if one.correct])
         if best is not None:

@@ -33,7 +33,7 @@ WINDOW = 4_096
 class GraderPool:
     """A context manager that grades answers in processes of its own. Safe to use from any thread.
 
-    `workers`: processes (default: one a core, at most 4), started when there is work for them.
+    `workers`: processes (default: one per core, at most 4), started when there is work for them.
     `time_limit_s`: processor seconds for one answer; by the clock it may take 4 times as long where
     the machine is busy. `memory_limit_bytes`: address space of one worker. Past a limit the answer is
     `grader_timeout` or `grader_error`, its worker is replaced, and no other answer is touched.

@@ -117,7 +117,7 @@ def allocation_of(
 
 
 _TAX, _SETTLED, _FUTILE_TOKENS, _FUTILE, _TOKENS, _FIRST_SHARE = range(6)
-"""Columns of the statistics; from the last on starvation, then harm, a column a budget."""
+"""Columns of the statistics; from the last on starvation, then harm, one column per budget."""
 
 
 def _statistics(outcomes: TaskOutcomes) -> Array:

@@ -53,7 +53,7 @@ class Regret:
     """What the best allocation saves against one budget for all problems, by budget."""
 
     tokens: float
-    """Mean tokens a response that one budget for all spends and the oracle, at equal accuracy, does not.
+    """Mean tokens per response that one budget for all spends and the oracle, at equal accuracy, does not.
     NaN where the oracle never reaches that accuracy on the samples that it is read on."""
     low: float
     """95% interval over problems; NaN where there is none."""
@@ -174,7 +174,7 @@ def regret_of(outcomes: TaskOutcomes, *, seed: int = 0, replicates: int = REPLIC
     if samples < 2:
         raise InputError(
             f"{outcomes.task}: an oracle is built from one half of the samples and read on the other: "
-            "1 sample a problem is too few, run with --samples 2 or more"
+            "1 sample per problem is too few, run with --samples 2 or more"
         )
     if not outcomes.complete:
         raise InputError(f"{outcomes.task}: the run is incomplete; finish it with --resume")

@@ -164,7 +164,7 @@ class Point:
 
     name: str
     tokens: float
-    """Mean tokens a response."""
+    """Mean tokens per response."""
     accuracy: float
     """0..1."""
     low: float
@@ -204,7 +204,7 @@ class Saving:
     chosen: tuple[str, str]
     """The policy chosen on one half of the problems, and on the other."""
     tokens_saved: float
-    """Mean tokens a response that unbounded thinking spends and the policies do not."""
+    """Mean tokens per response that unbounded thinking spends and the policies do not."""
     tokens_low: float
     """95% interval over problems, the choice held."""
     tokens_high: float

@@ -105,7 +105,7 @@ def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[curves.Panel]
 
 
 def _curve_panels(report: Report, scale: Scale) -> list[curves.Panel]:
-    """A panel a task, and of several tasks their average."""
+    """One panel per task, and of several tasks their average."""
     shown: dict[str, TaskReport | Average] = dict(report.tasks)
     if len(report.tasks) > 1:
         shown["average"] = report.average

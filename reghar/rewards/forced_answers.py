@@ -121,7 +121,7 @@ def _rights(rights: ArrayLike, columns: int) -> NDArray[np.float64]:
     right = correctness(rights).astype(np.float64)
     if right.ndim != 2 or right.shape[1] != columns:
         raise InputError(
-            f"verdicts of shape {right.shape}: give a row a response and {columns} columns, "
-            "one a budget and the last for l_max"
+            f"verdicts of shape {right.shape}: give one row per response and {columns} columns, "
+            "one per budget and the last for l_max"
         )
     return right

@@ -18,7 +18,8 @@ def group(lengths: ArrayLike, correct: ArrayLike) -> tuple[Array, NDArray[np.boo
     right = correctness(correct)
     if tokens.ndim != 1 or tokens.shape != right.shape:
         raise InputError(
-            f"lengths of shape {tokens.shape} and correct of shape {right.shape}: give one of each a response"
+            f"lengths of shape {tokens.shape} and correct of shape {right.shape}: "
+            "give one of each per response"
         )
     if (tokens < 0).any():
         raise InputError(f"length {tokens.min():g} is negative: lengths are token counts")

@@ -85,7 +85,7 @@ class TaskRewards:
         ]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON values: the summary, and a row a trace with its advantages."""
+        """Plain JSON values: the summary, and one row per trace with its advantages."""
         correlation, groups = self.length_correlation
         by_rloo, by_grpo = self.rloo, self.grpo
         return {
@@ -145,7 +145,7 @@ def _task(
     reference: StoredRun | None,
 ) -> TaskRewards:
     if outcomes.full.shape[1] < 2:
-        raise InputError(f"{outcomes.task} has one sample a problem: a group needs at least 2")
+        raise InputError(f"{outcomes.task} has one sample per problem: a group needs at least 2")
     of_reference = None if reference is None else _same_problems(reference, outcomes)
     right = outcomes.full_correct > 0
     notes: tuple[str, ...] = ()

@@ -57,7 +57,7 @@ class JobEngine(Protocol):
 
     @property
     def failures(self) -> Sequence[str]:
-        """Why an engine was started again, one line a time."""
+        """Why an engine was started again, one line each time."""
 
     @property
     def spent(self) -> float | None:

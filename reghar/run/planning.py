@@ -44,7 +44,7 @@ def _first_round(plan: Plan) -> Plan:
     for name, most in plan.most_samples.items():
         if most < FIRST_SAMPLES:
             raise InputError(
-                f"--until-width begins with {FIRST_SAMPLES} samples a problem: --samples must be at least "
+                f"--until-width begins with {FIRST_SAMPLES} samples per problem: --samples must be at least "
                 f"{FIRST_SAMPLES}, not {most} ({name})"
             )
     return plan.with_samples(dict.fromkeys(plan.tasks, FIRST_SAMPLES))

@@ -45,7 +45,7 @@ def progress(console: Console, totals: Mapping[str, int], done: Mapping[str, int
 
 
 class Bars:
-    """One bar a task: traces, probes, tokens/s, share of probe prompt tokens in the cache; one line an
+    """One bar per task: traces, probes, tokens/s, share of probe prompt tokens in the cache; one line an
     engine where there are several."""
 
     def __init__(self, live: Progress, totals: Mapping[str, int], done: Mapping[str, int]) -> None:
@@ -83,7 +83,7 @@ class Bars:
 
 
 class Lines:
-    """A line a minute, and one at the end: what a batch system's log needs."""
+    """One line per minute, and one at the end: what a batch system's log needs."""
 
     def __init__(self, console: Console, totals: Mapping[str, int], done: Mapping[str, int]) -> None:
         self._console = console

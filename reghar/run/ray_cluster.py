@@ -61,7 +61,7 @@ class RayCluster:
             # Where its processes do not come up, Ray raises just that.
             raise EngineError(
                 f"no Ray cluster at {address or 'this machine'}: {last_line(error)}; start one with "
-                "`ray start --head`, or mend --address"
+                "`ray start --head`, or correct --address"
             ) from error
         self._is_joined = True
 
@@ -140,7 +140,7 @@ def _require_answer(address: str) -> None:
         socket.create_connection((match[1], int(match[2])), timeout=CLUSTER_CONNECT_SECONDS).close()
     except OSError as error:
         raise EngineError(
-            f"no Ray cluster at {address}: {error}; start one with `ray start --head`, or mend --address"
+            f"no Ray cluster at {address}: {error}; start one with `ray start --head`, or correct --address"
         ) from error
 
 

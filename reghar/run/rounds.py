@@ -73,7 +73,7 @@ def resumed_round(plan: Plan, stored: Protocol, was_in_rounds: bool) -> Plan:
     for name, most in plan.most_samples.items():
         if not FIRST_SAMPLES <= samples[name] <= most:
             raise InputError(
-                f"the stored run has {samples[name]} samples a problem of {name}, more than the {most} that "
-                f"--samples allows; give at least --samples {samples[name]}"
+                f"the stored run has {samples[name]} samples per problem of {name}, more than the {most} "
+                f"that --samples allows; give at least --samples {samples[name]}"
             )
     return plan.with_samples(samples)

@@ -1,4 +1,4 @@
-"""How many samples per problem: one number, or one a task."""
+"""How many samples per problem: one number, or one per task."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class RunSettings:
     until_width: float | None = option(
         _WHAT,
         "4 samples first, then more in rounds, up to --samples, until the 95% interval of every task's final "
-        "accuracy is narrower than W percentage points",
+        "accuracy is narrower than W",
         metavar="W",
         bounds=Bounds(low=0, above=True, high=100, below=True, unit="percentage points"),
         default=None,

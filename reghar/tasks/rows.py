@@ -23,7 +23,7 @@ class Rows:
     """The rows of a task in order, at least one, and where they came from."""
 
     rows: list[Row]
-    """Column -> value, one mapping a row."""
+    """Column -> value, one mapping per row."""
     source: str
     """For messages: a file, a data set or a function."""
 

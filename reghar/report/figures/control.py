@@ -85,7 +85,7 @@ def _requested(run: StoredRun, task: str) -> list[Callable[[Axes], None]]:
 
 
 def requested_length(axes: Axes, run: StoredRun, task: str, settings: list[Setting]) -> None:
-    """A point a sample: thinking tokens asked for and used, with the diagonal (CRE-SFT's figure)."""
+    """One point per sample: thinking tokens asked for and used, with the diagonal (CRE-SFT's figure)."""
     thinking = thinks(run, task)
     # Points of one setting are spread sideways, or they would cover each other.
     spread = np.random.default_rng(0)

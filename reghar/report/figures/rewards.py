@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def reward_over_length(
     axes: Axes, length: NDArray[np.int64], reward: NDArray[np.float64], right: NDArray[np.bool_], *, name: str
 ) -> None:
-    """A point a response: `length` in tokens, `reward`, `right`, all of one shape; `name` of the reward."""
+    """One point per response: `length` in tokens, `reward`, `right`, of one shape; `name` of the reward."""
     kinds = ((right, "right", "o", Outcome.CORRECT), (~right, "wrong", "x", Outcome.INCORRECT))
     for chosen, label, marker, outcome in kinds:
         if chosen.any():

@@ -159,7 +159,7 @@ def _problems(
 
 
 def _samples(outcomes: TaskOutcomes) -> list[list[dict[str, Any]]]:
-    """A record for each stored sample of each problem; outcomes are one character a budget."""
+    """A record for each stored sample of each problem; outcomes are one character per budget."""
     efficiency = efficiency_of(outcomes)
     signs = np.array([*f"{digits}{ascii_lowercase}"[: len(OUTCOMES)], "-"])  # `MISSING` is the last
     rows: list[list[dict[str, Any]]] = []

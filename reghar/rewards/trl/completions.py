@@ -127,7 +127,7 @@ class CompletionReader:
         if not len(prompts) == len(completions) == len(completion_ids):
             raise InputError(
                 f"{len(prompts)} prompts, {len(completions)} completions and {len(completion_ids)} lists of "
-                "completion_ids: give one of each a response"
+                "completion_ids: give one of each per response"
             )
         shown = {key_of(prompt): self._prompt(prompt) for prompt in prompts}
         read = []
