@@ -59,6 +59,9 @@ class TaskProtocol(_Part):
     """How many problems the whole task has; more than `problem_ids` under `--limit`."""
     samples: int
     """Samples a problem."""
+    window: str | None = field(default=None, metadata=_LATER)
+    """First and last day of the contests whose problems it has, `2024-08-01,2025-05-01`; None where they
+    have no days."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,12 @@ from helpers.needs import missing
 
 from reghar.cli import main
 from reghar.errors import InputError
+from reghar.fenced import UnclosedBlockError, last_fenced_block
 from reghar.grading import sandbox
-from reghar.grading.code import CodeTests, UnclosedBlockError, grade_code, last_fenced_block, read_tests
+from reghar.grading.code import grade_code
 from reghar.grading.outcome import Outcome
 from reghar.grading.sandbox import Execution, Limits, run_program
+from reghar.tasks.code_tests import CodeTests, read_tests
 
 SHORT = Limits(seconds=3.0)
 DOUBLE = CodeTests(inputs=("2\n", "21\n"), outputs=("4\n", "42\n"))
@@ -215,7 +217,7 @@ def _command(process: Path) -> str:
 def test_without_a_sandbox_nothing_runs_unless_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "bwrap" else found(name))
-    sandbox.require_sandbox.cache_clear()
+    sandbox.missing_sandbox.cache_clear()
     try:
         with pytest.raises(InputError, match=r"bwrap not found.*--unsafe-code"):
             grade_code(fenced("print(1)"), DOUBLE, SHORT)
@@ -223,7 +225,7 @@ def test_without_a_sandbox_nothing_runs_unless_allowed(monkeypatch: pytest.Monke
         assert grade_code(text, DOUBLE, SHORT, unsafe=True).outcome is Outcome.CORRECT
         assert grade_code(fenced("x = 1"), DOUBLE, SHORT, unsafe=True).outcome is Outcome.TESTS_FAILED
     finally:
-        sandbox.require_sandbox.cache_clear()
+        sandbox.missing_sandbox.cache_clear()
 
 
 @pytest.mark.parametrize(

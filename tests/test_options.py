@@ -15,6 +15,7 @@ from tools.options_page import PAGE, page
 
 REQUIRED = {"model": "m", "tasks": ("t",)}
 WORDS = {
+    bool: ([], True),
     int: (["3"], 3),
     float: (["0.5"], 0.5),
     str: (["x"], "x"),

@@ -26,7 +26,26 @@ def test_thinking_is_closed_once_and_only_where_open() -> None:
     assert probe.render(None, thinking_open=False) == "\n\nFinal Answer: \\boxed{"
 
 
-@pytest.mark.parametrize(("name", "boxed", "tokens"), [("reo-rl", True, 64), ("summary", False, 1024)])
+def test_an_answer_ends_with_the_brace_that_closes_the_box() -> None:
+    end = make_probe("s1", None, None).answer_end
+    assert end("42} \\]", last=False) == 3
+    assert end("\\frac{1}{2}} and {more}", last=False) == 12
+    assert end("\\{1, 2\\}} x", last=False) == 9
+    assert end("never {closed}", last=True) is None
+
+
+def test_a_program_ends_with_the_line_that_closes_the_block() -> None:
+    end = make_probe("code", None, None).answer_end
+    assert end("x = 1\n```\nmore", last=False) == len("x = 1\n```")
+    assert end("x = 1\n```", last=False) is None, "it may go on as ```python"
+    assert end("x = 1\n```", last=True) == len("x = 1\n```")
+    assert end("s = '``` '\n  ````  \r\n", last=False) == len("s = '``` '\n  ````  \r")
+    assert end("s = 1\n```python\n~~~\n", last=True) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "boxed", "tokens"), [("reo-rl", True, 64), ("summary", False, 1024), ("code", False, 2048)]
+)
 def test_answer_room(name: str, boxed: bool, tokens: int) -> None:
     probe = make_probe(name, None, None)
     assert (probe.opens_box, probe.max_answer_tokens) == (boxed, tokens)

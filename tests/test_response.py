@@ -1,4 +1,4 @@
-from reghar.generation.response import answer_seed, box_end, cut_position
+from reghar.generation.response import answer_seed, cut_position
 from reghar.prompting.thinking import Block
 
 RESPONSE = list(range(10))
@@ -19,13 +19,6 @@ def test_thinking_budgets_leave_the_answer_part_free() -> None:
     assert cut_position(RESPONSE, Block(1, None, 10), 8, "thinking") == 9
     assert cut_position(RESPONSE, Block(1, None, 10), 9, "thinking") is None
     assert cut_position(RESPONSE, NONE, 0, "thinking") is None, "nothing was thought"
-
-
-def test_box_end_counts_nested_braces() -> None:
-    assert box_end("42} \\]") == 3
-    assert box_end("\\frac{1}{2}} and {more}") == 12
-    assert box_end("\\{1, 2\\}} x") == 9
-    assert box_end("never {closed}") is None
 
 
 def test_answer_seed_depends_on_trace_and_budget() -> None:

@@ -61,7 +61,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _grade_program(arguments: argparse.Namespace) -> int:
     """A program against its tests (docs/code.md)."""
-    from reghar.grading.code import grade_code, read_tests
+    from reghar.grading.code import grade_code
+    from reghar.tasks.code_tests import read_tests
 
     if arguments.tests is None or arguments.answer is None or arguments.gold or arguments.jsonl:
         raise InputError("--kind code takes --tests FILE and --answer TEXT, and neither --gold nor --jsonl")
@@ -136,6 +137,10 @@ def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
     from reghar.tasks import load_task
 
     rule = load_task(arguments.task, arguments.include_paths).answer
+    if rule.kind == CODE:
+        raise InputError(
+            f"--task {arguments.task}: tests decide on its answers: give --kind code --tests FILE"
+        )
     return {"kind": rule.kind, "tolerance": rule.tolerance}
 
 

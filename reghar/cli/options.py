@@ -19,7 +19,9 @@ def add_option(parser: argparse._ActionsContainer, option: Option, default_text:
     `default_text` is this command's default where that is not the setting's own.
     """
     takes: dict[str, Any] = {"metavar": option.metavar}
-    if option.choices:
+    if option.type is bool:
+        takes = {"action": "store_true"}
+    elif option.choices:
         takes = {"choices": option.choices}
     elif option.repeated:
         takes["action"] = "append"

@@ -19,9 +19,10 @@ class ScriptedEngine:
     """Generates from the prompt and the seed alone.
 
     A prompt that opens a box is answered with a number, and closed: with `42` if the response
-    before the probe holds the word `found`, else with a number drawn from the seed. Any other
-    prompt gets a trace: thinking of a drawn length in which `found` appears at a drawn place (or
-    never), then a box.
+    before the probe holds the word `found`, else with a number drawn from the seed. One
+    that opens a block of code is answered with a program that prints it. Any other prompt gets a trace:
+    thinking of a drawn length in which `found` appears at a drawn place (or never), then a box, or, where
+    the prompt asks for a code block, the program.
     """
 
     def __init__(self, *, seconds_per_chunk: float = 0.0) -> None:
@@ -65,12 +66,17 @@ class ScriptedEngine:
         # Seeded from the prompt as well: another question, or another cut, is another draw.
         draw = random.Random(derive_seed(sampling.seed, prompt))
         guess = str(draw.randrange(100))
+        question, _, response = prompt.rpartition("assistant: ")
+        forced = "42" if "found" in response else guess
         if prompt.rstrip().endswith("\\boxed{"):
-            response = prompt.rpartition("assistant: ")[2]
-            return ("42" if "found" in response else guess) + "} \\]"
+            return forced + "} \\]"
+        if prompt.endswith("```python\n"):
+            return f"print({forced})\n```\n\nThat is it."
         steps = [f"step {i} of the reasoning. " for i in range(draw.randrange(2, 24))]
         if draw.random() < 0.8:
             steps.insert(draw.randrange(len(steps) + 1), "found it: 42. ")
         thinking = "".join(steps)
         answer = "42" if "found" in thinking else guess
+        if "code block" in question:
+            return f"<think>\n{thinking}</think>\n\nSo:\n```python\nprint({answer})\n```\n"
         return f"<think>\n{thinking}</think>\n\nThe answer is \\boxed{{{answer}}}."

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from reghar.boxed import closing_brace
 from reghar.engines.base import FinishReason
 from reghar.generation.jobs import Job
 from reghar.generation.records import ForcedAnswer, Trace
@@ -108,12 +107,6 @@ class Response:
 def answer_seed(seed: int, budget: int) -> int:
     """Seed of a probe, from its trace's seed and the budget (definitions: The curve)."""
     return derive_seed(seed, budget)
-
-
-def box_end(text: str) -> int | None:
-    """Length of a completion up to and with the brace that closes the probe's box; None while open."""
-    end = closing_brace(text)
-    return None if end is None else end + 1
 
 
 def ignorable_end(trace: Trace) -> int | None:

@@ -22,7 +22,7 @@ from reghar.generation.jobs import Activity, Job, JobResult, cancel, gather_or_c
 from reghar.generation.load import Load
 from reghar.generation.records import ForcedAnswer, Trace, ends_in_loop, trace_seed
 from reghar.generation.release import Release, hold_probes
-from reghar.generation.response import Response, answer_seed, banned_token_ids, beginning, box_end
+from reghar.generation.response import Response, answer_seed, banned_token_ids, beginning
 from reghar.generation.stops import StopTexts
 from reghar.prompting.probes import Probe
 from reghar.prompting.prompts import PromptFormat
@@ -253,7 +253,7 @@ class Schedule:
             setting=job.setting.name,
             budget=budget,
             forced=True,
-            text=text if self.probe.opens_box else response.natural(before + completion, finished=False),
+            text=text if self.probe.is_completed else response.natural(before + completion, finished=False),
             token_ids=tuple(completion),
             seed=seed,
             prompt_tokens=len(given),
@@ -267,8 +267,9 @@ class Schedule:
         self, prompt_ids: list[int], seed: int, session: str
     ) -> tuple[list[int], str, int | None, list[float] | None]:
         """Completion ids, their text, cached prompt tokens, the ids' log-probabilities; ended at the brace
-        that closes the box."""
+        that closes the box, or the line that closes the block."""
         decode, in_box = self.model.tokenizer.decode, self.probe.opens_box
+        in_block = self.probe.fence is not None
         ids: list[int] = []
         logprobs: list[float] | None = []
         cached: int | None = None
@@ -285,12 +286,16 @@ class Schedule:
                     logprobs += chunk.logprobs
                 for token in chunk.token_ids:
                     ids.append(token)
-                    if in_box and (end := box_end(text := decode(ids))) is not None:
+                    # A block is looked through only where a line of it ends: it may be long.
+                    if not (in_box or (in_block and "\n" in decode([token]))):
+                        continue
+                    if (end := self.probe.answer_end(text := decode(ids), last=False)) is not None:
                         return ids, text[:end], cached, logprobs and logprobs[: len(ids)]
         if reason is None:
             raise ResponseLostError("the engine ended an answer without a reason")
         ids = self._stops().push(ids, last=True)
-        return ids, decode(ids), cached, logprobs and logprobs[: len(ids)]
+        text = decode(ids)
+        return ids, text[: self.probe.answer_end(text, last=True)], cached, logprobs and logprobs[: len(ids)]
 
     def _probe_sampling(self, seed: int) -> Sampling:
         return Sampling(

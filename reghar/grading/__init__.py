@@ -12,7 +12,14 @@ from reghar.grading.request import (
     GradeRequest,
 )
 from reghar.grading.rules import grade
-from reghar.grading.segment import FALLBACKS, Segment, forced_segment, natural_segment
+from reghar.grading.segment import (
+    FALLBACKS,
+    Segment,
+    forced_program,
+    forced_segment,
+    natural_program,
+    natural_segment,
+)
 
 __all__ = [
     "DEFAULT_TOLERANCE",
@@ -23,7 +30,9 @@ __all__ = [
     "GradeRequest",
     "GraderPool",
     "Segment",
+    "forced_program",
     "forced_segment",
     "grade",
+    "natural_program",
     "natural_segment",
 ]

@@ -3,32 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import secrets
-from collections.abc import Mapping
+import threading
 from dataclasses import dataclass
-from typing import Any
 
-from reghar.errors import InputError
+from reghar.fenced import UnclosedBlockError, last_fenced_block
 from reghar.grading.outcome import Outcome
 from reghar.grading.sandbox import Execution, Limits, run_program
-
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeTests:
-    """What an answer must do: all pairs of input and output, or pass a check function."""
-
-    inputs: tuple[str, ...] = ()
-    """Standard input of each test."""
-    outputs: tuple[str, ...] = ()
-    """What must stand on standard output, one per input; they never enter the sandbox."""
-    test: str | None = None
-    """Python source that defines `check(candidate)`, as HumanEval's. It runs beside the answer in one
-    process: an answer that goes looking for it can fool it, which pairs of texts rule out."""
-    entry_point: str | None = None
-    """Name of the function that `check` gets."""
+from reghar.tasks.code_tests import CodeTests
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,60 +22,6 @@ class CodeVerdict:
     """One line for people; what the program wrote is in it, so it is not to be trusted."""
 
 
-def read_tests(content: object) -> CodeTests:
-    """Tests from `{"inputs": [...], "outputs": [...]}` or `{"test": ..., "entry_point": ...}`.
-
-    Raises InputError, one line, for anything else.
-    """
-    fields = content if isinstance(content, Mapping) else {}
-    inputs, outputs = _texts(fields, "inputs"), _texts(fields, "outputs")
-    test, entry = fields.get("test"), fields.get("entry_point")
-    if inputs and len(inputs) == len(outputs) and test is None:
-        return CodeTests(inputs=inputs, outputs=outputs)
-    if (
-        not inputs
-        and not outputs
-        and isinstance(test, str)
-        and isinstance(entry, str)
-        and entry.isidentifier()
-    ):
-        return CodeTests(test=test, entry_point=entry)
-    raise InputError(
-        'tests are {"inputs": [...], "outputs": [...]}, as many of the one as of the other, or '
-        '{"test": "def check(candidate): ...", "entry_point": NAME}'
-    )
-
-
-def _texts(fields: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = fields.get(name, [])
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InputError(f"{name} of the tests is {str(values)[:60]!r}: give a list of texts")
-    return tuple(values)
-
-
-def last_fenced_block(text: str) -> str | None:
-    """The content of the last fenced block; None where there is none. Raises `UnclosedBlockError`."""
-    found: str | None = None
-    fence = ""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        match = _FENCE.fullmatch(line.rstrip("\r"))
-        if not fence:
-            if match is not None and not (match[1][0] == "`" and "`" in match[2]):
-                fence, lines = match[1], []
-        elif match is not None and match[1].startswith(fence) and not match[2].strip():
-            found, fence = "\n".join([*lines, ""]), ""
-        else:
-            lines.append(line)
-    if fence:
-        raise UnclosedBlockError
-    return found
-
-
-class UnclosedBlockError(Exception):
-    """The last fenced block was never closed."""
-
-
 def grade_code(
     text: str, tests: CodeTests, limits: Limits | None = None, *, unsafe: bool = False
 ) -> CodeVerdict:
@@ -102,17 +30,32 @@ def grade_code(
     `correct` where all tests pass; the first one that does not decides otherwise. Raises InputError
     where there is no sandbox (see `run_program`).
     """
-    limits = limits or Limits()
     try:
         source = last_fenced_block(text)
     except UnclosedBlockError:
         return CodeVerdict(outcome=Outcome.UNTERMINATED, why="the fenced block was never closed")
     if source is None:
         return CodeVerdict(outcome=Outcome.NO_ANSWER, why="no fenced block")
+    return grade_program(source, tests, limits, unsafe=unsafe)
+
+
+def grade_program(
+    source: str,
+    tests: CodeTests,
+    limits: Limits | None = None,
+    *,
+    unsafe: bool = False,
+    stop: threading.Event | None = None,
+) -> CodeVerdict:
+    """The outcome of a program, as `grade_code` of the block that holds it.
+
+    Where `stop` is set what runs is ended; the verdict then says nothing.
+    """
+    limits = limits or Limits()
     if tests.test is not None:
-        return _check(source, tests, limits, unsafe=unsafe)
+        return _check(source, tests, limits, unsafe=unsafe, stop=stop)
     for number, (given, wanted) in enumerate(zip(tests.inputs, tests.outputs, strict=True), 1):
-        execution = run_program(source, given.encode(), limits, unsafe=unsafe)
+        execution = run_program(source, given.encode(errors="replace"), limits, unsafe=unsafe, stop=stop)
         verdict = _failure(execution, f"test {number}")
         if verdict is None and _lines(execution.stdout.decode(errors="replace")) != _lines(wanted):
             verdict = CodeVerdict(outcome=Outcome.TESTS_FAILED, why=f"test {number}: another output")
@@ -126,6 +69,7 @@ import json, sys
 _asked = json.loads(sys.stdin.read())
 def _run(asked):
     names = {"__name__": "answer"}
+    exec(compile(asked["prelude"], "prelude.py", "exec"), names)
     exec(compile(asked["source"], "answer.py", "exec"), names)
     exec(compile(asked["test"], "test.py", "exec"), names)
     try:
@@ -138,13 +82,15 @@ _run(_asked)
 """
 
 
-def _check(source: str, tests: CodeTests, limits: Limits, *, unsafe: bool) -> CodeVerdict:
+def _check(
+    source: str, tests: CodeTests, limits: Limits, *, unsafe: bool, stop: threading.Event | None
+) -> CodeVerdict:
     """Runs a check function. What it prints at the end is drawn anew each time, so that a program that
     ends early or prints a guess has not passed."""
     passed, failed = secrets.token_hex(16), secrets.token_hex(16)
-    asked = {"source": source, "test": tests.test, "entry": tests.entry_point}
+    asked = {"prelude": tests.prelude, "source": source, "test": tests.test, "entry": tests.entry_point}
     given = json.dumps(asked | {"passed": passed, "failed": failed}).encode()
-    execution = run_program(_RUNNER, given, limits, unsafe=unsafe)
+    execution = run_program(_RUNNER, given, limits, unsafe=unsafe, stop=stop)
     verdict = _failure(execution, "check")
     if verdict is not None:
         return verdict

@@ -13,10 +13,12 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 
 from reghar.grading.process import GradingJob, WorkerProcess
-from reghar.grading.request import MAX_CHARACTERS, Grade, GradeRequest
+from reghar.grading.programs import MAX_PROGRAM, ProgramGrader
+from reghar.grading.request import MAX_CHARACTERS, AnswerKind, Grade, GradeRequest
 from reghar.grading.rules import could_not_grade
 
 TIME_LIMIT_S = 5.0
@@ -37,6 +39,9 @@ class GraderPool:
     `time_limit_s`: processor seconds for one answer; by the clock it may take 4 times as long where
     the machine is busy. `memory_limit_bytes`: address space of one worker. Past a limit the answer is
     `grader_timeout` or `grader_error`, its worker is replaced, and no other answer is touched.
+
+    Programs run in sandboxes instead, as many at a time, with limits of their own
+    (`reghar.grading.sandbox.Limits`); `unsafe_code` runs them without where there is none.
     """
 
     def __init__(
@@ -44,9 +49,12 @@ class GraderPool:
         workers: int | None = None,
         time_limit_s: float = TIME_LIMIT_S,
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        *,
+        unsafe_code: bool = False,
     ) -> None:
         self._workers = workers or min(4, len(os.sched_getaffinity(0)))
         self._limits = (time_limit_s, memory_limit_bytes)
+        self._programs = ProgramGrader(self._workers, unsafe=unsafe_code)
         self._lock = threading.Lock()
         self._queue: queue.SimpleQueue[GradingJob | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -83,6 +91,9 @@ class GraderPool:
                 future = Future()
                 future.set_running_or_notify_cancel()
                 self._in_flight[request] = future
+                if request.kind is AnswerKind.CODE:
+                    self._programs.submit(request, partial(self._finish_program, request))
+                    return future
                 self._queue.put(GradingJob(request=request, done=self._finish))
                 self._start_thread()
             return future
@@ -109,6 +120,7 @@ class GraderPool:
             self._closed = True
         if not wait:
             self._abandon()
+        self._programs.close(wait=wait)
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -157,6 +169,15 @@ class GraderPool:
         """Few answers left are spread over the workers; many travel together."""
         return max(1, min(BATCH, self._queue.qsize() // (2 * self._workers)))
 
+    def _finish_program(self, request: GradeRequest, graded: Future[Grade]) -> None:
+        error = graded.exception()
+        if error is None:
+            self._finish(request, graded.result())
+            return
+        with self._lock:
+            future = self._in_flight.pop(request)
+        future.set_exception(error)
+
     def _finish(self, request: GradeRequest, verdict: Grade) -> None:
         with self._lock:
             future = self._in_flight.pop(request)
@@ -168,8 +189,9 @@ class GraderPool:
 
 def _too_long(request: GradeRequest) -> Grade | None:
     """Text beyond the limit is refused here, before it is copied, remembered or parsed."""
-    if len(request.answer) > MAX_CHARACTERS:
-        return could_not_grade(f"the answer is longer than {MAX_CHARACTERS} characters")
+    limit = MAX_PROGRAM if request.kind is AnswerKind.CODE else MAX_CHARACTERS
+    if len(request.answer) > limit:
+        return could_not_grade(f"the answer is longer than {limit} characters")
     return None
 
 

@@ -26,6 +26,8 @@ class AnswerKind(StrEnum):
     """Any mathematical object: number, expression, tuple, set, interval, matrix, equation, word."""
     CHOICE = "choice"
     """A letter, or the text of the option it stands for (GPQA)."""
+    CODE = "code"
+    """A program, which passes tests or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,9 +35,10 @@ class GradeRequest:
     """One answer to grade. Equal requests have equal verdicts."""
 
     gold: tuple[str, ...]
-    """The right answer; several where a problem has several that must all be given, in any order."""
+    """The right answer; several where a problem has several that must all be given, in any order. For
+    `code` the tests, as JSON."""
     answer: str
-    """The answer segment alone: the content of a box, nothing of the trace."""
+    """The answer segment alone: the content of a box or of a fenced block, nothing of the trace."""
     kind: AnswerKind
     tolerance: float = DEFAULT_TOLERANCE
     """Relative, 0..1. Above the default it says that the golds themselves are rounded: then it also

@@ -71,6 +71,8 @@ def _grade(request: GradeRequest, *, quickly: bool) -> Grade | None:
     text = clean(content)
     if not text.strip("{} "):
         return _verdict(Outcome.NO_ANSWER, "", gold, "the answer is blank")
+    if request.kind is AnswerKind.CODE:
+        raise AssertionError("programs are graded by `reghar.grading.code`")
     if request.kind is AnswerKind.CHOICE:
         return _grade_choice(request, content)
     return _grade_math(request, text, quickly)

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +26,8 @@ from reghar.errors import InputError
 _BOX = "/box"
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 """Beside /usr: links into it, or folders of their own."""
+_STOP_SECONDS = 0.2
+"""How long a program that is to be stopped may go on."""
 _UIDS = range(200_000, 260_000)
 """User ids that nobody has: a run as root gets one of them, so that its processes are counted alone."""
 
@@ -60,38 +63,52 @@ class Execution:
 
 
 def run_program(
-    source: str, stdin: bytes, limits: Limits | None = None, *, unsafe: bool = False
+    source: str,
+    stdin: bytes,
+    limits: Limits | None = None,
+    *,
+    unsafe: bool = False,
+    stop: threading.Event | None = None,
 ) -> Execution:
     """Runs a Python program to its end or to its limits.
 
-    `unsafe` runs it with limits, but with all that this process may see and do. Raises `InputError`
-    where there is no sandbox and it was not allowed to do without.
+    `unsafe` runs it where there is no sandbox: with limits, but with all that this process may see and do.
+    It is ended, as one that ran out of time, where another thread sets `stop`. Raises `InputError` where
+    there is no sandbox and it was not allowed to do without.
     """
     limits = limits or Limits()
-    if not unsafe:
+    sandboxed = missing_sandbox() is None
+    if not (sandboxed or unsafe):
         require_sandbox()
     with tempfile.TemporaryDirectory(prefix="reghar-code-") as folder:
         Path(folder, "main.py").write_text(source, encoding="utf-8", errors="replace")
         Path(folder).chmod(0o755)
         python = [os.path.realpath(sys.executable), "-I"]
-        if unsafe:
+        if not sandboxed:
             command = [*_limited(limits), *python, f"{folder}/main.py"]
-            return _execute(command, stdin, limits, cwd=folder)
+            return _execute(command, stdin, limits, cwd=folder, stop=stop)
         command = [*_bwrap(folder, limits), *_limited(limits), *_as_nobody(), *python, "/code/main.py"]
-        return _execute(command, stdin, limits, cwd="/")
+        return _execute(command, stdin, limits, cwd="/", stop=stop)
 
 
 @cache
-def require_sandbox() -> None:
-    """Raises `InputError`, one line, where bubblewrap cannot be had or does not work."""
+def missing_sandbox() -> str | None:
+    """Why bubblewrap cannot be had or does not work; None where it does."""
     missing = [name for name in ("bwrap", "prlimit", "setpriv") if shutil.which(name) is None]
-    reason = f"{' and '.join(missing)} not found"
-    if not missing:
-        with tempfile.TemporaryDirectory() as folder:
-            tried = _execute([*_bwrap(folder, Limits()), "/usr/bin/true"], b"", Limits(), cwd="/")
-        if tried.status == 0:
-            return
-        reason = " ".join(tried.stderr.decode(errors="replace").split())[:200]
+    if missing:
+        return f"{' and '.join(missing)} not found"
+    with tempfile.TemporaryDirectory() as folder:
+        tried = _execute([*_bwrap(folder, Limits()), "/usr/bin/true"], b"", Limits(), cwd="/")
+    if tried.status == 0:
+        return None
+    return " ".join(tried.stderr.decode(errors="replace").split())[:200] or f"status {tried.status}"
+
+
+def require_sandbox() -> None:
+    """Raises `InputError`, one line, where there is no sandbox."""
+    reason = missing_sandbox()
+    if reason is None:
+        return
     raise InputError(
         f"no sandbox for code that a model wrote ({reason}): install bubblewrap and util-linux and allow "
         "user namespaces, or accept the risk with --unsafe-code"
@@ -149,7 +166,9 @@ def _as_nobody() -> list[str]:
     ]
 
 
-def _execute(command: list[str], stdin: bytes, limits: Limits, *, cwd: str) -> Execution:
+def _execute(
+    command: list[str], stdin: bytes, limits: Limits, *, cwd: str, stop: threading.Event | None = None
+) -> Execution:
     """Runs a command in a session of its own; reads what it writes up to the limit, and ends it."""
     with tempfile.TemporaryFile() as given:
         given.write(stdin)
@@ -167,7 +186,7 @@ def _execute(command: list[str], stdin: bytes, limits: Limits, *, cwd: str) -> E
         assert process.stdout is not None  # noqa: S101 - pipes were asked for
         assert process.stderr is not None  # noqa: S101
         try:
-            texts, timed_out, overflowed = _read([process.stdout, process.stderr], limits)
+            texts, timed_out, overflowed = _read([process.stdout, process.stderr], limits, stop)
             if not (timed_out or overflowed):
                 process.wait(timeout=1)
         except subprocess.TimeoutExpired:
@@ -181,7 +200,9 @@ def _execute(command: list[str], stdin: bytes, limits: Limits, *, cwd: str) -> E
     )
 
 
-def _read(pipes: list[IO[bytes]], limits: Limits) -> tuple[list[bytes], bool, bool]:
+def _read(
+    pipes: list[IO[bytes]], limits: Limits, stop: threading.Event | None
+) -> tuple[list[bytes], bool, bool]:
     """What comes out of the pipes until they close, time is up, or one has given too much."""
     deadline = time.monotonic() + limits.seconds
     texts = [bytearray() for _ in pipes]
@@ -190,9 +211,9 @@ def _read(pipes: list[IO[bytes]], limits: Limits) -> tuple[list[bytes], bool, bo
             selector.register(pipe, selectors.EVENT_READ, number)
         while selector.get_map():
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (stop is not None and stop.is_set()):
                 return [bytes(text) for text in texts], True, False
-            for key, _ in selector.select(left):
+            for key, _ in selector.select(min(left, _STOP_SECONDS)):
                 block = os.read(key.fd, 1 << 16)
                 if not block:
                     selector.unregister(key.fileobj)

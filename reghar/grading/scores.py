@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from reghar.boxed import opens_box
-from reghar.grading import AnswerKind, GradeRequest, GraderPool, Segment, forced_segment, natural_segment
+from reghar.fenced import open_fence
+from reghar.grading import (
+    AnswerKind,
+    GradeRequest,
+    GraderPool,
+    Segment,
+    forced_program,
+    forced_segment,
+    natural_program,
+    natural_segment,
+)
 from reghar.grading.outcome import Outcome
 from reghar.grading.rules import gold_values
 from reghar.protocol import Protocol
@@ -26,7 +36,7 @@ class Score:
     """Tokens; None for the whole trace's own answer."""
     outcome: Outcome
     answer: str | None
-    """The text that was graded, without its box; None where there was nothing to grade."""
+    """The text that was graded, without its box or fences; None where there was nothing to grade."""
     setting: str = ""
     """That of its trace."""
 
@@ -38,6 +48,7 @@ class AnswerScorer:
         """`problems` of all its tasks."""
         self._tasks = protocol.tasks
         self._in_box = opens_box(protocol.probe.text)
+        self._fence = open_fence(protocol.probe.text)
         self._problems = {(problem.task, problem.id): problem for problem in problems}
         self._pool = pool
 
@@ -67,6 +78,10 @@ class AnswerScorer:
         if row.get("withheld") is not None:
             return Segment(outcome=Outcome(row["withheld"]))
         text = row["text"]
+        if self._tasks[row["task"]].kind == AnswerKind.CODE:
+            if text is not None and row["forced"] and self._fence is not None:
+                return forced_program(text, self._fence)
+            return natural_program(text)
         if text is not None and row["forced"] and self._in_box:
             return forced_segment(text)
         return natural_segment(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reghar.boxed import Box, closing_brace, find_boxes
+from reghar.fenced import UnclosedBlockError, closing_fence, last_fenced_block
 from reghar.grading.outcome import Outcome
 from reghar.grading.request import MAX_CHARACTERS
 
@@ -26,7 +27,7 @@ class Segment:
     """The text to grade, or the outcome where there is nothing to grade. Exactly one of the two is set."""
 
     answer: str | None = None
-    """The content of the box, braces excluded."""
+    """The content of the box, braces excluded, or of the fenced block."""
     outcome: Outcome | None = None
     """`no_answer` or `unterminated`."""
 
@@ -69,6 +70,32 @@ def natural_segment(answer_text: str | None, *, fallback: str | None = None, gol
     if fallback == "last_number" and (numbers := _NUMBER.findall(answer_text[-MAX_CHARACTERS:])):
         return Segment(answer=numbers[-1])
     return _NO_ANSWER
+
+
+def forced_program(completion: str, fence: str) -> Segment:
+    """The program that a model wrote after a probe that ends inside a block which `fence` opened.
+
+    Never closed: `unterminated`. Nothing but blanks in it: `no_answer`.
+    """
+    closing = closing_fence(completion, fence)
+    return _UNTERMINATED if closing is None else _filled_program(completion[: closing[0]])
+
+
+def natural_program(answer_text: str | None) -> Segment:
+    """The program in the text after a response's thinking block: its last fenced block.
+
+    None is the text of a response that never closed the thinking. That, no block, or an empty block:
+    `no_answer`. A last block that is never closed: `unterminated`, whatever blocks stand before it.
+    """
+    try:
+        source = None if answer_text is None else last_fenced_block(answer_text)
+    except UnclosedBlockError:
+        return _UNTERMINATED
+    return _NO_ANSWER if source is None else _filled_program(source)
+
+
+def _filled_program(source: str) -> Segment:
+    return Segment(answer=source) if source.strip() else _NO_ANSWER
 
 
 def _last_sentence(text: str, found: Sequence[Box]) -> Sequence[Box]:

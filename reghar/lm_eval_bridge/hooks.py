@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from reghar.grading import AnswerKind, GradeRequest, GraderPool, natural_segment
+from reghar.grading import AnswerKind, GradeRequest, GraderPool, natural_program, natural_segment
 from reghar.grading.outcome import Outcome
 from reghar.grading.request import DEFAULT_TOLERANCE
 from reghar.grading.rules import gold_values
@@ -59,13 +59,17 @@ def _grade(document: Mapping[str, Any], response: str) -> Outcome:
     gold = document["gold"] if "gold" in document else document["answer"]
     golds = tuple(map(str, gold if isinstance(gold, list) else [gold]))
     answer_text = text_after_thinking(response, thinking, open_at_start=False)
-    segment = natural_segment(answer_text, fallback=document.get("fallback"), golds=gold_values(golds))
+    kind = AnswerKind(document.get("kind") or "math")
+    if kind is AnswerKind.CODE:
+        segment = natural_program(answer_text)
+    else:
+        segment = natural_segment(answer_text, fallback=document.get("fallback"), golds=gold_values(golds))
     if segment.answer is None:
         return segment.outcome or Outcome.NO_ANSWER
     request = GradeRequest(
         gold=golds,
         answer=segment.answer,
-        kind=AnswerKind(document.get("kind") or "math"),
+        kind=kind,
         tolerance=document.get("tolerance") or DEFAULT_TOLERANCE,
         choices=tuple(document.get("choices") or ()),
     )

@@ -57,11 +57,14 @@ def _group(
     """The group, from 1 on, of every different wrong text.
 
     Texts are compared with the first of each group, the most frequent texts first, so that the groups
-    do not depend on the order of the run. A multiple choice's letters are the groups themselves.
+    do not depend on the order of the run. A multiple choice's letters are the groups themselves. Programs
+    are equal where their texts are: whether two do the same cannot be known.
     """
     kind = AnswerKind(settings.kind)
     order = sorted(Counter(answers).items(), key=lambda item: (-item[1], item[0]))
     left = [text for text, _ in order]
+    if kind is AnswerKind.CODE:
+        return {text: number for number, text in enumerate(left, RIGHT + 1)}
     letters = list(ascii_uppercase[: len(problem.choices)]) if kind is AnswerKind.CHOICE else []
     groups: dict[str, int] = {}
     number = RIGHT

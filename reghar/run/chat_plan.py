@@ -12,7 +12,7 @@ from reghar.prompting.scripted import scripted_model
 from reghar.protocol import ProbeProtocol, PromptProtocol, Protocol, SamplingProtocol
 from reghar.run.control import control_of, control_protocol
 from reghar.run.plan import Plan
-from reghar.run.questions import problems_of, task_protocols, tasks_of
+from reghar.run.questions import problems_of, sandbox_notes, task_protocols, tasks_of
 from reghar.run.samples import parse_samples
 from reghar.run.settings import DEFAULT_MAX_TOKENS, RunSettings
 
@@ -59,5 +59,8 @@ def chat_plan(settings: RunSettings) -> Plan:
         control=control,
         protocol=protocol,
         longest_prompt=max(len(prompt.encode(p.question)) for each in problems.values() for p in each),
-        notes=("lengths are tokens as the server reports them; there are no budgets, and so no REG",),
+        notes=(
+            "lengths are tokens as the server reports them; there are no budgets, and so no REG",
+            *sandbox_notes(settings, tasks),
+        ),
     )

@@ -48,8 +48,8 @@ class Option:
     name: str
     """Of the field that holds it."""
     type: Any
-    """Of its value, leaving out None: `int`, `float`, `str`, a Literal, `tuple[str, ...]`, `tuple[str, str]`
-    or `dict[str, Any]`. It decides how the flag is written."""
+    """Of its value, leaving out None: `bool`, `int`, `float`, `str`, a Literal, `tuple[str, ...]`,
+    `tuple[str, str]` or `dict[str, Any]`. It decides how the flag is written."""
     flags: tuple[str, ...]
     """All spellings, the usual one first."""
     group: str
@@ -89,8 +89,10 @@ class Option:
 
     def words(self, value: Any) -> list[str]:
         """The flag as it is typed for this value; nothing for None, which no flag says."""
-        if value is None:
+        if value is None or value is False:
             return []
+        if value is True:
+            return [self.flag]
         if isinstance(self.metavar, tuple):
             return [self.flag, *map(str, value)]
         if isinstance(value, dict):
@@ -162,7 +164,7 @@ def options_of(settings: type) -> Mapping[str, Option]:
 
 def _default_text(default: Any) -> str:
     """A number or a word as it is; nothing where nothing is the default."""
-    if default in (MISSING, None, ()):
+    if default in (MISSING, None, (), False):
         return ""
     return f"{default:g}" if isinstance(default, float) else str(default)
 

@@ -42,7 +42,7 @@ def execute(
     with RunFolder(path) as folder:
         plan, notes = _open_run(folder, plan, resume=resume)
         problems = [problem for each in plan.problems.values() for problem in each]
-        with PartScorer(folder, plan.protocol, problems) as scorer:
+        with PartScorer(folder, plan.protocol, problems, unsafe_code=plan.settings.unsafe_code) as scorer:
             for part in folder.unscored_parts():
                 scorer.add(part)
             rounds = Rounds(folder, plan, scorer, next_round)

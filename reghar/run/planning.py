@@ -27,7 +27,14 @@ from reghar.run.context import cuts, fit_context, forces_at_the_end, probe_room
 from reghar.run.control import control_of, control_protocol
 from reghar.run.model import ask_servers, model_of
 from reghar.run.plan import Plan
-from reghar.run.questions import problems_of, task_protocols, tasks_of
+from reghar.run.questions import (
+    check_probe,
+    default_probe,
+    problems_of,
+    sandbox_notes,
+    task_protocols,
+    tasks_of,
+)
 from reghar.run.samples import FIRST_SAMPLES, parse_samples
 from reghar.run.settings import RunSettings
 from reghar.tasks import Problem
@@ -54,9 +61,10 @@ def _token_plan(settings: RunSettings) -> Plan:
     """The plan of a run with an engine that shows its tokens."""
     if settings.control == "body":
         raise InputError("--control body sets fields of a chat server's requests: give --engine chat")
-    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens)
     budgets = parse_budgets(settings.budgets, settings.max_tokens)
     tasks = tasks_of(settings)
+    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens, default_probe(tasks))
+    check_probe(probe, tasks)
     samples = parse_samples(settings.samples, tuple(tasks))
     # The model first: a name that does not exist is said before any data set is fetched.
     model, tokens, served_notes = ask_servers(settings, model_of(settings))
@@ -72,7 +80,7 @@ def _token_plan(settings: RunSettings) -> Plan:
     at_end = room if forces_at_the_end(settings, control) else 0
     forced_at = cuts(budgets, control, delimiters)
     max_tokens, notes = fit_context(settings, model, longest, forced_at, room, at_end)
-    notes += served_notes
+    notes += [*served_notes, *sandbox_notes(settings, tasks)]
     if prompt.is_plain:
         notes.append("the model has no chat template: questions are asked as plain text, without one")
     protocol = Protocol(

@@ -3,16 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from reghar.errors import InputError
+from reghar.prompting.probes import CODE_PRESET, DEFAULT_PRESET, Probe
 from reghar.protocol import TaskProtocol
 from reghar.run.settings import RunSettings
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
+from reghar.tasks.subset import parse_window
 
 
 def tasks_of(settings: RunSettings) -> dict[str, Task]:
-    """By name, in the order of the flag. Raises `InputError` for an unknown name."""
+    """By name, in the order of the flag. Raises `InputError` for an unknown name, and for programs where
+    they could not be run."""
     tasks = [load_task(name, settings.include_paths) for name in settings.tasks]
+    if settings.window is not None:
+        parse_window(settings.window)
+        if all(task.window is None for task in tasks):
+            raise InputError(f"--window is given, but {', '.join(settings.tasks)} has no dated contests")
+        tasks = [task if task.window is None else replace(task, window=settings.window) for task in tasks]
+    if not settings.unsafe_code and any(task.answer.is_program for task in tasks):
+        from reghar.grading.sandbox import require_sandbox
+
+        require_sandbox()
     return {task.name: task for task in tasks}
+
+
+def sandbox_notes(settings: RunSettings, tasks: Mapping[str, Task]) -> list[str]:
+    """What a reader has to know where programs of a model run without a sandbox."""
+    from reghar.grading.sandbox import missing_sandbox
+
+    if not settings.unsafe_code or not any(task.answer.is_program for task in tasks.values()):
+        return []
+    missing = missing_sandbox()
+    return [] if missing is None else [f"programs that the model wrote run without a sandbox ({missing})"]
+
+
+def default_probe(tasks: Mapping[str, Task]) -> str:
+    """The preset where none is named."""
+    code = [task.answer.is_program for task in tasks.values()]
+    return CODE_PRESET if all(code) else DEFAULT_PRESET
+
+
+def check_probe(probe: Probe, tasks: Mapping[str, Task]) -> None:
+    """Raises `InputError` where the probe opens what a task's answers are not."""
+    for name, task in tasks.items():
+        asks_code = task.answer.is_program
+        if asks_code and probe.opens_box:
+            raise InputError(
+                f"the probe {probe.name} opens a box, but {name} asks for programs: give --probe code to a "
+                "run of code tasks alone, or --probe summary"
+            )
+        if not asks_code and probe.fence is not None:
+            raise InputError(
+                f"the probe {probe.name} opens a block of code, but {name} asks for no programs: leave it "
+                "out, or give --probe summary"
+            )
 
 
 def problems_of(settings: RunSettings, tasks: Mapping[str, Task]) -> dict[str, list[Problem]]:
@@ -45,4 +91,5 @@ def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: 
         problems_sha256=problems_digest(problems),
         of_problems=len(whole),
         samples=samples,
+        window=task.window,
     )

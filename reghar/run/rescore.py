@@ -10,7 +10,8 @@ from typing import Any
 
 from reghar.errors import InputError, StorageError
 from reghar.generation.records import TraceKey
-from reghar.grading import GraderPool
+from reghar.grading import AnswerKind, GraderPool
+from reghar.grading.sandbox import require_sandbox
 from reghar.grading.scores import AnswerScorer
 from reghar.grading.version import grader_version
 from reghar.store.folder import RunFolder
@@ -24,21 +25,24 @@ AnswerKey = tuple[TraceKey, int | None]
 """A trace and a budget; None for the trace's own answer."""
 
 
-def rescore(path: Path) -> list[str]:
+def rescore(path: Path, *, unsafe_code: bool = False) -> list[str]:
     """Replaces `scores/` and the grader's version in `run.json`; returns notes for the user.
 
     The new scores are written beside the old ones and take their place only where none is lost. Raises
     `InputError` where an answer behind a stored score is missing or unreadable, `StorageError` where the
-    folder cannot be written; the old scores are as they were in both cases.
+    folder cannot be written; the old scores are as they were in both cases. `unsafe_code` runs programs
+    where there is no sandbox.
     """
     read_manifest(path)  # refuses what is no run before a lock file is made
     with RunFolder(path) as folder:
         manifest = read_manifest(path)
         problems = _problems(path, manifest)
+        if not unsafe_code and any(task.kind == AnswerKind.CODE for task in manifest.protocol.tasks.values()):
+            require_sandbox()
         fresh = path / f".{SCORES}.new"
         shutil.rmtree(fresh, ignore_errors=True)
         try:
-            covered, unreadable = _grade(path, manifest, problems, fresh)
+            covered, unreadable = _grade(path, manifest, problems, fresh, unsafe_code=unsafe_code)
             _refuse_loss(folder, covered, unreadable)
             _swap(folder, manifest, fresh)
         finally:
@@ -59,14 +63,14 @@ def _problems(path: Path, manifest: Manifest) -> list[Problem]:
 
 
 def _grade(
-    path: Path, manifest: Manifest, problems: list[Problem], fresh: Path
+    path: Path, manifest: Manifest, problems: list[Problem], fresh: Path, *, unsafe_code: bool
 ) -> tuple[set[AnswerKey], list[str]]:
     """Writes the scores of every readable answers part into `fresh`; which answers these are, and the
     parts that cannot be read."""
     covered: set[AnswerKey] = set()
     unreadable = []
     planned = {(problem.task, problem.id) for problem in problems}
-    with GraderPool() as pool:
+    with GraderPool(unsafe_code=unsafe_code) as pool:
         scorer = AnswerScorer(manifest.protocol, problems, pool)
         for number in part_numbers(path / ANSWERS):
             part = read_part(part_path(path / ANSWERS, number), schemas()[ANSWERS])

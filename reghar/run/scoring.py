@@ -23,10 +23,12 @@ from reghar.tasks import Problem
 class PartScorer:
     """A context manager that scores the parts handed to `add`; leaving it waits until all are scored."""
 
-    def __init__(self, folder: RunFolder, protocol: Protocol, problems: Iterable[Problem]) -> None:
-        """`problems` of all its tasks."""
+    def __init__(
+        self, folder: RunFolder, protocol: Protocol, problems: Iterable[Problem], *, unsafe_code: bool = False
+    ) -> None:
+        """`problems` of all its tasks; `unsafe_code` runs programs where there is no sandbox."""
         self._folder = folder
-        self._pool = GraderPool()
+        self._pool = GraderPool(unsafe_code=unsafe_code)
         self._scorer = AnswerScorer(protocol, problems, self._pool)
         self._parts: queue.SimpleQueue[int | threading.Event | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
@@ -45,6 +47,7 @@ class PartScorer:
     ) -> None:
         if kind is not None:
             self._stop.set()  # parts without scores are scored when the run resumes
+            self._pool.close(wait=False)  # programs may run for long
         self._parts.put(None)
         self._thread.join()
         self._pool.close()
@@ -71,6 +74,8 @@ class PartScorer:
                     part.set()
                     continue
                 rows = self._folder.rows(ANSWERS, part)
-                self._folder.write_scores(part, self._scorer.score(rows))
+                scores = list(self._scorer.score(rows))
+                if not self._stop.is_set():  # else verdicts may be missing
+                    self._folder.write_scores(part, scores)
         except BaseException as failure:  # noqa: BLE001 - raised again in the thread that waits
             self._failure = failure

@@ -62,6 +62,13 @@ class RunSettings:
     limit: int | None = option(
         _WHAT, "only the first N problems of each task", metavar="N", bounds=_POSITIVE, default=None
     )
+    window: str | None = option(
+        _WHAT,
+        "of tasks with dated contests, only problems from one day to another",
+        metavar="FIRST,LAST",
+        default=None,
+        default_text="the task's own",
+    )
     samples: str = option(
         _WHAT,
         "samples per problem: a number, or aime24=32,gsm8k=4",
@@ -93,7 +100,11 @@ class RunSettings:
         default_text=f"{DEFAULT_MAX_TOKENS}, or what the context allows",
     )
     probe: str | None = option(
-        _CURVE, "reo-rl, final-answer, s1 or summary", metavar="NAME", default=None, default_text="reo-rl"
+        _CURVE,
+        "reo-rl, final-answer, s1, summary or code",
+        metavar="NAME",
+        default=None,
+        default_text="reo-rl; code for code tasks",
     )
     probe_text: str | None = option(
         _CURVE, "a probe of your own; {close_thinking} is filled in", metavar="TEXT", default=None
@@ -111,7 +122,7 @@ class RunSettings:
         "longest forced answer, in tokens",
         metavar="N",
         default=None,
-        default_text="64; 1024 without a box",
+        default_text="64; 1024 without a box; 2048 for a program",
     )
     frontier: str = option(_CURVE, "auto, a name, a file, or none", default="auto")
     unclosed: Unclosed = option(
@@ -245,6 +256,11 @@ class RunSettings:
         "scripted: a stand-in without a model, for trying out",
         default="vllm",
     )
+    unsafe_code: bool = option(
+        ENGINE_AND_OUTPUT,
+        "run programs of the model without a sandbox where there is none (docs/code.md)",
+        default=False,
+    )
     engine_arguments: dict[str, Any] = option(
         ENGINE_AND_OUTPUT,
         "any argument of vLLM's engine, such as tensor_parallel_size=2",
@@ -336,6 +352,7 @@ OF_A_PROBING = (
     "budgets",
     "unclosed",
     "frontier",
+    "unsafe_code",
     "engine_arguments",
     "concurrency",
 )

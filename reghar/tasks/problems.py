@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from reghar.errors import InputError
+from reghar.tasks.code_rows import tests_of_row
 from reghar.tasks.contamination import Statement
 from reghar.tasks.documents import RowError, canonical, text_of
 from reghar.tasks.rows import Row, read_rows
+from reghar.tasks.subset import is_asked
 from reghar.tasks.task import Task
 from reghar.tasks.templates import compile_rule, literal_list
 
@@ -28,7 +30,8 @@ class Problem:
     question: str
     """The whole user message: problem, choices and the task's instruction."""
     gold: tuple[str, ...]
-    """The answers, at least one; several must all be given. A letter for a choice task."""
+    """The answers, at least one; several must all be given. A letter for a choice task, the tests as JSON
+    (see `reghar.tasks.code_tests`) for a code task."""
     choices: tuple[str, ...]
     """Texts of the choices A, B, ... in the order shown; empty for other tasks."""
     cluster: str | None = None
@@ -84,6 +87,8 @@ def _read(task: Task, data_dir: str | Path | None) -> list[tuple[Problem, dict[s
     seen: dict[str, int] = {}
     for number, row in enumerate(found.rows, 1):
         try:
+            if not is_asked(row, task):
+                continue
             problem, document = builder.problem(row, number - 1)
         except RowError as error:
             raise InputError(f"{found.source}: row {number} of task {task.name} {error}") from error
@@ -94,6 +99,9 @@ def _read(task: Task, data_dir: str | Path | None) -> list[tuple[Problem, dict[s
             )
         seen[problem.id] = number
         read.append((problem, document))
+    if not read:
+        asked = f"ids like {task.ids}" if task.ids is not None else f"contests of {task.window}"
+        raise InputError(f"task {task.name}: {found.source} has no problems with {asked}")
     return read
 
 
@@ -122,6 +130,8 @@ class _Builder:
         return problem, document
 
     def _gold(self, document: Row) -> tuple[str, ...]:
+        if self._task.answer.kind == "code":
+            return (tests_of_row(document, self._task.answer.tests).as_text(),)
         answers = literal_list(self._target(document))
         if not isinstance(answers, list):
             return (_one_gold(answers, self._task),)

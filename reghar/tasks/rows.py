@@ -122,13 +122,12 @@ def _checked(row: object, path: Path, number: int) -> Row:
 def _data_file(task: Task, data_dir: Path) -> Path:
     if not data_dir.is_dir():
         raise InputError(f"--data-dir {str(data_dir)!r} is not a folder")
-    names = [f"{task.name}.jsonl", f"{task.name}.jsonl.gz"]
+    stems = dict.fromkeys((task.name, task.data))
+    names = [f"{stem}.jsonl{packed}" for stem in stems for packed in ("", ".gz")]
     for name in names:
         if (data_dir / name).is_file():
             return data_dir / name
-    raise InputError(
-        f"task {task.name}: neither {names[0]} nor {names[1]} is in {str(data_dir)!r} (--data-dir)"
-    )
+    raise InputError(f"task {task.name}: neither {' nor '.join(names)} is in {str(data_dir)!r} (--data-dir)")
 
 
 def _dataset_rows(task: Task) -> Rows:

@@ -25,8 +25,10 @@ second is the name of earlier versions."""
 CURVE_CLASS = "reghar.lm_eval_bridge.CurveTask"
 """`class` of a task that hands the whole curve to lm-eval; it is as configurable as any other."""
 
-Kind = Literal["integer", "math", "choice"]
+Kind = Literal["integer", "math", "choice", "code"]
 Fallback = Literal["last_number"]
+TestsForm = Literal["humaneval", "livecodebench"]
+"""How a data set writes the tests of its programs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +36,20 @@ class AnswerFormat:
     """How answers are compared with the gold answer."""
 
     kind: Kind = "math"
-    """Integers, any mathematics, or the letter of a choice."""
+    """Integers, any mathematics, the letter of a choice, or a program that passes tests."""
     tolerance: float | None = None
     """Relative tolerance of numbers, > 0; None for the grader's own (1e-4)."""
     tolerance_reason: str | None = None
     """Why the task departs from the grader's own tolerance."""
     fallback: Fallback | None = None
     """What is taken from a natural answer without a box; None: such an answer is `no_answer`."""
+    tests: TestsForm | None = None
+    """Of code: the form in which the data set writes the tests; None: they are its column `tests`."""
+
+    @property
+    def is_program(self) -> bool:
+        """True where an answer is a program, which tests decide on."""
+        return self.kind == "code"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +75,7 @@ class Task:
     """One benchmark, as its YAML file describes it. `path` locates it and is no part of the protocol."""
 
     name: str
-    """Without the prefix `reghar_`; also the stem of its file in a data folder."""
+    """Without the prefix `reghar_`."""
     path: Path
     """The YAML file."""
     version: str
@@ -84,8 +93,15 @@ class Task:
     dataset: Dataset
     """Where its rows come from."""
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`) -> the data set's own, or,
-    for `answers` and `choices`, a list of its columns."""
+    """Our column (`id`, `problem`, `answer`, `answers`, `stem`, `choices`, `tests`, `date`) -> the data
+    set's own, or, for `answers` and `choices`, a list of its columns."""
+    data: str
+    """Stem of its file in a data folder."""
+    ids: str | None
+    """A regular expression: only problems whose whole id it matches are asked; None for all."""
+    window: str | None
+    """First and last day, `2024-08-01,2025-05-01`: only problems of contests from the one to the other are
+    asked; None for all."""
     shuffle_seed: int | None
     """Seed of the order of choices; None keeps the data's order."""
     cluster: str | None = None
@@ -103,6 +119,7 @@ class _Answer(BaseModel):
     tolerance: float | None = Field(default=None, gt=0, lt=1)
     tolerance_reason: str | None = None
     fallback: Fallback | None = None
+    tests: TestsForm | None = None
 
 
 class _Fields(BaseModel):
@@ -113,6 +130,8 @@ class _Fields(BaseModel):
     answers: str | list[str] | None = None
     stem: str | None = None
     choices: str | list[str] | None = None
+    tests: str | None = None
+    date: str | None = None
 
 
 class _Metadata(BaseModel):
@@ -125,6 +144,9 @@ class _Metadata(BaseModel):
     shuffle_seed: int | None = None
     cluster: str | None = Field(default=None, min_length=1)
     private: bool = False
+    data: str | None = Field(default=None, pattern=r"^\w[\w.-]*$")
+    ids: str | None = None
+    window: str | None = None
 
 
 def short_name(name: str) -> str:
@@ -165,6 +187,9 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         process_docs=_function(config, "process_docs", path),
         dataset=_dataset(config, path),
         fields=settings.fields.model_dump(exclude_none=True),
+        data=settings.data or short_name(config["task"]),
+        ids=settings.ids,
+        window=settings.window,
         shuffle_seed=settings.shuffle_seed,
         cluster=settings.cluster,
         private=settings.private,
@@ -183,6 +208,12 @@ def _read_metadata(metadata: object, path: Path) -> _Metadata:
         raise InputError(
             f"{path}: metadata.answer.tolerance needs metadata.answer.tolerance_reason beside it"
         )
+    try:
+        re.compile(settings.ids or "")
+    except re.error as error:
+        raise InputError(
+            f"{path}: metadata.ids {settings.ids!r} is no regular expression: {error}"
+        ) from error
     return settings
 
 

@@ -29,6 +29,7 @@ from reghar.store.outcomes import MISSING, TaskOutcomes
 from reghar.store.problems import read_problems
 from reghar.store.stored import ProblemRows
 from reghar.tasks import Problem
+from reghar.tasks.code_tests import read_tests
 from reghar.terminal import printable, shortened
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def _run(one: PageRun, name: str) -> dict[str, Any]:
     tasks = {}
     for task, record in report.tasks.items():
         frontier = None if record.frontier is None else record.frontier.accuracy
-        rows = _problems(one.run.outcomes(task), problems, frontier)
+        code = one.run.protocol.tasks[task].kind == "code"
+        rows = _problems(one.run.outcomes(task), problems, frontier, code=code)
         kept = record.model_dump(include={"problems", "samples", "missing", "curve", "frontier", "measures"})
         tasks[task] = {
             "report": kept,
@@ -141,7 +143,11 @@ def _serve(run: StoredRun, task: str) -> dict[str, Any]:
 
 
 def _problems(
-    outcomes: TaskOutcomes, problems: Mapping[tuple[str, str], Problem], frontier: Sequence[float] | None
+    outcomes: TaskOutcomes,
+    problems: Mapping[tuple[str, str], Problem],
+    frontier: Sequence[float] | None,
+    *,
+    code: bool,
 ) -> Iterator[dict[str, Any]]:
     best = np.ones(len(outcomes.budgets)) if frontier is None else np.asarray(frontier)
     missed = area(outcomes.budgets, best - outcomes.correct.mean(axis=1))
@@ -151,7 +157,9 @@ def _problems(
         yield {
             "id": identity,
             "question": problem.question,
-            "gold": list(problem.gold),
+            # Of a program's tests only how many: they may be long, and are no answer to look at.
+            "gold": [str(read_tests(problem.gold[0]))] if code else list(problem.gold),
+            "code": code,
             "choices": list(problem.choices),
             "gap": round(float(missed[i]), 3),
             "samples": samples[i],

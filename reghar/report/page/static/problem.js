@@ -35,11 +35,11 @@ function questionBox(problem) {
     el(
       "p",
       {},
-      "gold: ",
+      problem.code ? "tests: " : "gold: ",
       el(
         "b",
         { class: "gold" },
-        problem.gold.map((g, i) => [i ? " or " : "", asFormula(g)]),
+        problem.gold.map((g, i) => [i ? " or " : "", problem.code ? visible(g) : asFormula(g)]),
       ),
     ),
   );

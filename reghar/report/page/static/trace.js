@@ -134,21 +134,24 @@ function why(problem, sample, one, at, outcome) {
   const said =
     !answer || answer.answer === null
       ? el("i", {}, "nothing")
-      : el("b", {}, answer.answer === "" ? "(an empty box)" : asFormula(answer.answer));
+      : problem.code
+        ? el("pre", {}, visible(answer.answer))
+        : el("b", {}, answer.answer === "" ? "(an empty box)" : asFormula(answer.answer));
   const gold = el(
     "b",
     { class: "gold" },
-    problem.gold.map((g, i) => [i ? " or " : "", asFormula(g)]),
+    problem.gold.map((g, i) => [i ? " or " : "", problem.code ? visible(g) : asFormula(g)]),
   );
+  const wanted = problem.code ? "block of code" : "box";
   const verdicts = {
-    correct: [", equal to the gold ", gold, "."],
+    correct: [problem.code ? ", which passes " : ", equal to the gold ", gold, "."],
     incorrect: [", which is not equal to the gold ", gold, "."],
     no_answer: [
-      forced ? ": no answer to grade." : ": it never wrote a box after its thinking",
+      forced ? ": no answer to grade." : `: it never wrote a ${wanted} after its thinking`,
       forced ? "" : sample.finished ? "." : ", the trace ran into max_tokens.",
     ],
     unterminated: [
-      ": the box was opened and never closed within the answer's tokens, so it counts as wrong. Gold: ",
+      `: the ${wanted} was opened and never closed within the answer's tokens, so it counts as wrong. Gold: `,
       gold,
       ".",
     ],
