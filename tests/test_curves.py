@@ -33,7 +33,7 @@ def test_only_correct_counts() -> None:
 def test_an_incomplete_run_is_refused() -> None:
     outcomes = outcomes_of(CORRECT, [0, 64])
     outcomes.outcome[1, 1, 0] = MISSING
-    with pytest.raises(InputError, match=r"aime24: 1 of 6 traces are missing"):
+    with pytest.raises(InputError, match=r"aime24: the run is incomplete, 1 of 6 traces are missing"):
         curve_of(outcomes)
 
 

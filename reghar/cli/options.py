@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_origin
@@ -88,15 +87,12 @@ def key_values(entries: list[str], flag: str) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    from reghar.prompting.control import json_value
+
     lowered = text.strip().lower()
     if lowered in ("true", "false", "none", "null"):
         return {"true": True, "false": False}.get(lowered)
-    try:
-        value = json.loads(text)
-        json.dumps(value, allow_nan=False)  # `NaN` and 1e999 are no JSON, whatever Python reads
-    except ValueError:
-        return text
-    return value
+    return json_value(text)
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from reghar.compare.gates import Gate
 from reghar.compare.measured import Bootstrap, MeasuredSide, measure_side
-from reghar.compare.sides import Side, load_sides, require_complete, up_to_budget
+from reghar.compare.sides import Side, load_sides, up_to_budget
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice, frontier_identity
 from reghar.measures.catalogue import Measure
@@ -236,7 +236,7 @@ def load_given(argument: str) -> NamedSide:
         return NamedSide(name=argument, side=None, report=report)
     (side,) = load_sides([argument])
     for run in side.runs:
-        require_complete(run)
+        run.require_complete()
     return NamedSide(name=argument, side=side, report=None)
 
 

@@ -123,11 +123,6 @@ def _refuse_repeated(runs: Sequence[StoredRun]) -> None:
             raise InputError(f"run {str(folder)!r} is named twice on one side: name each training seed once")
 
 
-def require_complete(run: StoredRun) -> None:
-    """Raises InputError for a run with missing samples: no figure of it is final (definitions: The curve)."""
-    run.require_complete()
-
-
 def require_equal_protocols(
     name: str, protocol: Protocol, other: str, others: Protocol, allowed: Sequence[str] = ()
 ) -> list[str]:
@@ -156,7 +151,7 @@ def require_comparable(sides: Sequence[Side], baseline: Side, allowed: Sequence[
     first = baseline.runs[0]
     for side in sides:
         for run in side.runs:
-            require_complete(run)
+            run.require_complete()
             if run is not first:
                 # Runs of one side are averaged: nothing may differ between them.
                 within = side.runs[0] if run is not side.runs[0] else first

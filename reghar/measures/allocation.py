@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reghar.errors import InputError
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
 from reghar.measures.clusters import Clusters
@@ -69,12 +68,8 @@ def allocation_of(
     replicates: int = REPLICATES,
 ) -> Allocation:
     """The figures of a task, each with its interval. Raises InputError for an incomplete run."""
+    outcomes.require_complete()
     stored = stored_traces(outcomes)
-    if not stored.all():
-        raise InputError(
-            f"{outcomes.task}: {int((~stored).sum())} of {stored.size} traces are missing or not scored at "
-            "every budget; finish the run with --resume"
-        )
     statistics = _statistics(outcomes)
     draws, notes = drawn_means(
         statistics,

@@ -67,12 +67,9 @@ def curve_of(outcomes: TaskOutcomes, *, partial: bool = False) -> Curve:
     for reports that mark it. Raises InputError for an incomplete run otherwise, and where nothing
     is stored.
     """
+    if not partial:
+        outcomes.require_complete()
     stored = stored_traces(outcomes)
-    if not partial and not stored.all():
-        raise InputError(
-            f"{outcomes.task}: {int((~stored).sum())} of {stored.size} traces are missing or not scored "
-            "at every budget; finish the run with --resume"
-        )
     counts = stored.sum(axis=1)
     counts = counts[counts > 0]
     if counts.size == 0:

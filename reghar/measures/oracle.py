@@ -176,8 +176,7 @@ def regret_of(outcomes: TaskOutcomes, *, seed: int = 0, replicates: int = REPLIC
             f"{outcomes.task}: an oracle is built from one half of the samples and read on the other: "
             "1 sample per problem is too few, run with --samples 2 or more"
         )
-    if not outcomes.complete:
-        raise InputError(f"{outcomes.task}: the run is incomplete; finish it with --resume")
+    outcomes.require_complete()
     even, odd = (curves_of(outcomes, slice(start, None, 2)) for start in (0, 1))
     oracles = [Oracle(even, odd), Oracle(odd, even)]
     whole = np.ones((1, problems))

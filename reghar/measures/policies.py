@@ -43,8 +43,7 @@ class Answers:
                 f"{self.outcomes.task}: a policy chooses among budgets, and the run has only "
                 f"{self.outcomes.budgets[0]}: probe it at more with `reghar probe RUN --budgets ...`"
             )
-        if not self.outcomes.complete:
-            raise InputError(f"{self.outcomes.task}: the run is incomplete; finish it with --resume first")
+        self.outcomes.require_complete()
 
     @property
     def over(self) -> NDArray[np.bool_]:

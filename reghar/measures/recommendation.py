@@ -47,10 +47,7 @@ def recommendation(
         raise InputError(
             f"run {str(run.path)!r} has no answers at budgets: its chat server's replies are whole"
         )
-    if not run.complete:
-        raise InputError(
-            f"run {str(run.path)!r} is incomplete; finish it with `reghar run ... --resume` first"
-        )
+    run.require_complete()
     tasks = [run.outcomes(task) for task in run.tasks]
     found = serving_of(tasks, margin, seed=seed)
     accuracy = np.mean([one.correct.mean(axis=(0, 1)) for one in tasks], axis=0)

@@ -127,8 +127,8 @@ def majority(
     for k in votes:
         if not 1 <= k <= samples:
             raise InputError(
-                f"a majority of {k} samples is impossible: {task or 'the run'} has {samples} a problem; "
-                f"choose 1 to {samples}"
+                f"a majority of {k} samples is impossible: {task or 'the run'} has {samples} samples per "
+                f"problem; choose 1 to {samples}"
             )
     drawn = [_subsets(samples, k, derive_seed(seed, task, samples, k)) for k in votes]
     credit = np.stack([_credits(groups[p], ballots[p], drawn) for p in range(problems)])

@@ -179,8 +179,7 @@ def check_margin(margin: float) -> None:
 
 
 def _of_budgets(outcomes: TaskOutcomes, margin: float, seed: int, replicates: int) -> list[PairedColumn]:
-    if not outcomes.complete:
-        raise InputError(f"{outcomes.task}: the run is incomplete; finish it with --resume first")
+    outcomes.require_complete()
     rights = outcomes.correct - outcomes.full_correct[:, :, None]
     over = outcomes.finished[:, :, None] & (outcomes.counted[:, :, None] <= outcomes.budgets)
     certain: NDArray[np.bool_] = np.asarray(over.all(axis=(0, 1)))

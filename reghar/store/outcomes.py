@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.errors import InputError
 from reghar.grading.outcome import OUTCOMES, Outcome
 from reghar.protocol import BudgetCounts
 
@@ -74,6 +75,15 @@ class TaskOutcomes:
     def complete(self) -> bool:
         """True when every planned (problem, sample, budget) has an outcome (definitions: The curve)."""
         return not ((self.outcome == MISSING).any() or (self.full == MISSING).any())
+
+    def require_complete(self) -> None:
+        """Raises `InputError` that counts the traces without all of their outcomes."""
+        if not self.complete:
+            lacking = (self.outcome == MISSING).any(axis=2) | (self.full == MISSING)
+            raise InputError(
+                f"{self.task}: the run is incomplete, {int(lacking.sum())} of {lacking.size} traces are "
+                "missing or not scored at every budget; finish it with --resume"
+            )
 
     @property
     def correct(self) -> NDArray[np.float64]:

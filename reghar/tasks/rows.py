@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -69,7 +70,7 @@ def iterate_json_lines(path: Path) -> Iterator[tuple[int, Row]]:
     number = 0
     empty = True
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with _reading(path), gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 if text.strip():
@@ -77,24 +78,28 @@ def iterate_json_lines(path: Path) -> Iterator[tuple[int, Row]]:
                     yield number, _checked(_json(text, path, number), path, number)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} line {number} is not UTF-8: save the file as UTF-8") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a whole gzip file ({error}): fetch it again") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     if empty:
         raise InputError(f"{path} is empty: give one JSON object per line")
 
 
 def _text(path: Path) -> str:
-    try:
+    with _reading(path):
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Says in one line what keeps a file, plain or gzip, from being read."""
+    try:
+        yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{path} is not a whole gzip file ({error}): fetch it again") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _json(text: str, path: Path, number: int) -> Any:

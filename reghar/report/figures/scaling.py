@@ -44,20 +44,26 @@ def draw_parallel(axes: Axes, task: dict[str, Any]) -> None:
     ]
     spent: list[float] = []
     for i, (label, rows) in enumerate(lines):
-        rows = [row for row in rows if row["tokens"] > 0]
-        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
-        axes.plot(
-            [row["tokens"] for row in rows],
-            [100 * row["accuracy"] for row in rows],
-            color=colour,
-            linestyle=line,
-            marker="o",
-            label=label,
-            clip_on=False,
-        )
-        spent += [row["tokens"] for row in rows]
+        spent += _plot(axes, i, label, rows)
     log2_axis(axes, spent, "Tokens spent per problem")
     accuracy_axis(axes)
+
+
+def _plot(axes: Axes, number: int, label: str, rows: list[dict[str, Any]]) -> list[float]:
+    """The `number`-th line of a figure, accuracy over the tokens that cost some; returns these tokens."""
+    rows = [row for row in rows if row["tokens"] > 0]
+    tokens = [row["tokens"] for row in rows]
+    colour, line = style.MODEL_STYLES[number % len(style.MODEL_STYLES)]
+    axes.plot(
+        tokens,
+        [100 * row["accuracy"] for row in rows],
+        color=colour,
+        linestyle=line,
+        marker="o",
+        label=label,
+        clip_on=False,
+    )
+    return tokens
 
 
 def _at_largest_budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,18 +76,8 @@ def draw_scaling(axes: Axes, task: dict[str, Any]) -> None:
     spent: list[float] = []
     votes = sorted({row["samples"] for row in task.get("majority", ())})
     for i, k in enumerate(votes):
-        rows = [row for row in task["majority"] if row["samples"] == k and row["tokens"] > 0]
-        colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
-        axes.plot(
-            [row["tokens"] for row in rows],
-            [100 * row["accuracy"] for row in rows],
-            color=colour,
-            linestyle=line,
-            marker="o",
-            label=f"majority of {k}" if k > 1 else "1 sample",
-            clip_on=False,
-        )
-        spent += [row["tokens"] for row in rows]
+        rows = [row for row in task["majority"] if row["samples"] == k]
+        spent += _plot(axes, i, f"majority of {k}" if k > 1 else "1 sample", rows)
     tried = [
         row for row in task.get("rejection", ()) if row["expected_tries"] and row["accuracy"] is not None
     ]

@@ -27,6 +27,7 @@ from reghar.prompting.prompts import PROMPT_DATE
 from reghar.prompting.thinking import Block, answer_start, find_block, find_delimiters, opened_by_prompt
 from reghar.prompting.tokenizer import PretrainedTokenizer, Tokenizer
 from reghar.protocol import Unclosed
+from reghar.rewards.catalogue import PER_PROBLEM
 
 Prompt: TypeAlias = str | Sequence[Mapping[str, Any]]
 """As TRL gives it: text, or chat messages."""
@@ -170,6 +171,14 @@ def keys_of(prompts: Sequence[Prompt], columns: Mapping[str, Any]) -> list[str]:
     if "problem_id" in columns:
         return [str(key) for key in columns["problem_id"]]
     return [key_of(prompt) for prompt in prompts]
+
+
+def per_problem_columns(name: str, columns: Mapping[str, Any], count: int) -> list[dict[str, float]]:
+    """For each of `count` responses, what the reward of that name needs to know of its problem."""
+    needed = PER_PROBLEM.get(name, ())
+    if missing := [column for column in needed if column not in columns]:
+        raise InputError(f"{name} needs the data set's column {', '.join(missing)}")
+    return [{column: columns[column][i] for column in needed} for i in range(count)]
 
 
 def log_outcomes(

@@ -25,7 +25,7 @@ from reghar.prompting.probes import DEFAULT_PRESET, make_probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.tokenizer import Model
 from reghar.protocol import SamplingProtocol
-from reghar.rewards.catalogue import FORCED_REWARDS, PER_PROBLEM, reward_named
+from reghar.rewards.catalogue import FORCED_REWARDS, reward_named
 from reghar.rewards.trl.completions import (
     AnswerRule,
     Completion,
@@ -35,6 +35,7 @@ from reghar.rewards.trl.completions import (
     LogMetric,
     Prompt,
     log_outcomes,
+    per_problem_columns,
 )
 from reghar.seeds import derive_seed
 from reghar.tasks import Problem
@@ -134,7 +135,7 @@ class ForcedReward:
         """A finite reward for every completion. Raises EngineError where the engine died."""
         golds = self._answers.golds(columns)
         read = self._reader.read(prompts, completions, completion_ids)
-        problem = self._per_problem(len(read), columns)
+        problem = per_problem_columns(self.__name__, columns, len(read))
         grids = [
             (*(self._budgets or (int(one["minimal_budget"]),)), self._l_max) for one in problem
         ]  # budgets, then l_max
@@ -194,12 +195,6 @@ class ForcedReward:
         if answer.text is not None and opens_box(self._schedule.probe.text):
             return forced_segment(answer.text)
         return natural_segment(answer.text, fallback=self._answers.fallback)
-
-    def _per_problem(self, count: int, columns: dict[str, Any]) -> list[dict[str, float]]:
-        needed = PER_PROBLEM.get(self.__name__, ())
-        if missing := [name for name in needed if name not in columns]:
-            raise InputError(f"{self.__name__} needs the data set's column {', '.join(missing)}")
-        return [{name: columns[name][i] for name in needed} for i in range(count)]
 
 
 class _Loop:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from reghar.errors import InputError
 from reghar.grading.outcome import Outcome
-from reghar.rewards.catalogue import OVER_GROUPS, PER_PROBLEM, WHOLE, reward_named
+from reghar.rewards.catalogue import OVER_GROUPS, WHOLE, reward_named
 from reghar.rewards.trl.completions import (
     AnswerRule,
     CompletionReader,
@@ -18,6 +18,7 @@ from reghar.rewards.trl.completions import (
     Prompt,
     keys_of,
     log_outcomes,
+    per_problem_columns,
 )
 
 RowKey: TypeAlias = tuple[str, int, bool]
@@ -102,19 +103,14 @@ class LengthReward:
                 f"{self.__name__} compares the responses of a group, and {len(alone)} of {len(groups)} have "
                 f"one response, such as {alone[0][:80]!r}: raise num_generations"
             )
-        problem = self._per_problem(rows, columns)
+        own = per_problem_columns(self.__name__, columns, len(rows))
+        problem = {row[0]: values for row, values in zip(rows, own, strict=True)}
         values: dict[RowKey, float] = {}
         for key, group in groups.items():
             _, lengths, correct = zip(*group, strict=True)
             found = self._reward(lengths, correct, **problem.get(key, {}))
             values.update(zip(group, found.tolist(), strict=True))
         return values
-
-    def _per_problem(self, rows: list[RowKey], columns: dict[str, Any]) -> dict[str, dict[str, float]]:
-        needed = PER_PROBLEM.get(self.__name__, ())
-        if missing := [name for name in needed if name not in columns]:
-            raise InputError(f"{self.__name__} needs the data set's column {', '.join(missing)}")
-        return {row[0]: {name: columns[name][i] for name in needed} for i, row in enumerate(rows)}
 
 
 def _gather_over_processes(rows: list[RowKey]) -> list[RowKey]:
