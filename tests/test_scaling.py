@@ -277,4 +277,4 @@ def test_the_figure_and_the_tables(stored: Path, capsys: pytest.CaptureFixture[s
     assert "tries" in printed
     assert (stored / "scaling.png").stat().st_size > 0
     assert main(["scaling", str(stored), "--majority", "7"]) == 2
-    assert "has 6 a problem" in capsys.readouterr().err
+    assert "has 6 samples per problem" in capsys.readouterr().err
