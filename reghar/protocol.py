@@ -65,6 +65,29 @@ class TaskProtocol(_Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RepetitionDetection(_Part):
+    """When a trace counts as looping and is ended; fields as vLLM names them. Raises `ValueError`."""
+
+    min_pattern_size: int
+    """Tokens of the shortest pattern that is looked for, at least 1."""
+    max_pattern_size: int
+    """Tokens of the longest one."""
+    min_count: int
+    """Times that the pattern stands in a row at the end, at least 2."""
+
+    def __post_init__(self) -> None:
+        if self.min_pattern_size < 1:
+            raise ValueError(f"the shortest pattern has at least 1 token, not {self.min_pattern_size}")
+        if self.max_pattern_size < self.min_pattern_size:
+            raise ValueError(
+                f"the longest pattern, {self.max_pattern_size}, is shorter than the shortest, "
+                f"{self.min_pattern_size}"
+            )
+        if self.min_count < 2:
+            raise ValueError(f"a pattern repeats from the 2nd time on, not from {self.min_count}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class SamplingProtocol(_Part):
     """How traces are sampled."""
 
@@ -80,6 +103,8 @@ class SamplingProtocol(_Part):
     """1 is off."""
     stop: tuple[str, ...] = field(default=(), metadata=_LATER)
     """Texts that end a response where they begin, and an answer whose box never closes."""
+    repetition_detection: RepetitionDetection | None = field(default=None, metadata=_LATER)
+    """Traces, and no answers, that loop by this rule are ended there; None for none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ from typing import Literal, Protocol
 
 from reghar.engines.environment import Environment
 from reghar.errors import EngineError
+from reghar.protocol import RepetitionDetection
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "repetition"]
 
 CAPTURED = (1, 2, 4, *range(8, 256, 8), *range(256, 513, 16))
 """Batches for which vLLM captures a CUDA graph by default, requests; larger ones are launched by the CPU."""
@@ -41,6 +42,8 @@ class Sampling:
     """Above 0, at most 2; 1 is off."""
     logprobs: bool = False
     """Whether the log-probability of every generated token is wanted."""
+    repetition_detection: RepetitionDetection | None = None
+    """Ends the response where it loops; None lets it."""
     priority: int = 0
     """Requests of a smaller one go first, where the engine schedules by priority."""
 
@@ -52,7 +55,8 @@ class Chunk:
     token_ids: list[int]
     """New response token ids; the end-of-sequence token is never among them."""
     finish_reason: FinishReason | None = None
-    """None while the request runs; `stop` when the model ended it; `length` at `max_tokens`."""
+    """None while the request runs; `stop` when the model ended it; `length` at `max_tokens`;
+    `repetition` where it looped by the rule that was asked for."""
     cached_tokens: int | None = None
     """Prompt tokens of this request found in the engine's prefix cache; None where it does not say."""
     logprobs: list[float] | None = None
@@ -114,7 +118,7 @@ class Engine(Protocol):
 
         Requests of one `session` share most of their prompts: an engine of several servers sends
         them where the first one went. Closing the generator ends the request. A response that ends in
-        any other way than `stop` and `length` is lost, never cut short or finished. Raises
+        any other way than these is lost, never cut short or finished. Raises
         `EngineDeadError` when the engine died, `ResponseLostError` when this response is lost, and
         `EngineError` for what no further try can mend.
         """

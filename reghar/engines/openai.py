@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ class OpenAIEngine:
                 ranks = self._ranks[server.url]
                 with self._servers.request(server), ranks.request(session) as rank:
                     pinned = rank if len(ranks) > 1 else None
-                    attempt = self._try(server, body, sampling.max_tokens, pinned)
+                    attempt = self._try(server, body, sampling, pinned)
                     async with contextlib.aclosing(attempt) as chunks:
                         async for chunk in chunks:
                             begun = True
@@ -163,12 +163,14 @@ class OpenAIEngine:
             body["priority"] = sampling.priority
         if self._tokens == "ids" and served.gives_logprobs and sampling.logprobs:
             body["logprobs"] = 0
+        if sampling.repetition_detection is not None:
+            body["repetition_detection"] = asdict(sampling.repetition_detection)
         if self._tokens == "ids":
             body |= EXTENSIONS | {"stream_interval": interval}
         return json.dumps(body).encode()
 
     async def _try(
-        self, server: Server, body: bytes, max_tokens: int, rank: int | None
+        self, server: Server, body: bytes, sampling: Sampling, rank: int | None
     ) -> AsyncGenerator[Chunk, None]:
         """One try of a request, on one rank of a server that has several. Raises `RequestFailure` where
         another may succeed."""
@@ -182,7 +184,8 @@ class OpenAIEngine:
             async with self._client.post(address, data=body, headers=pinned) as response:
                 if response.status != 200:
                     raise refusal(server, response, await response.text(errors="replace"))
-                stream = _Stream(self._model, self._tokens, max_tokens)
+                may_repeat = sampling.repetition_detection is not None
+                stream = _Stream(self._model, self._tokens, sampling.max_tokens, may_repeat)
                 try:
                     async for event in events(response.content):
                         chunk = stream.read(event)
@@ -209,6 +212,8 @@ class _Stream:
     tokens: Tokens
     room: int
     """Tokens left up to `max_tokens`; text tokenized again can come to more."""
+    may_repeat: bool
+    """Whether the response may end where it loops, as it was asked to."""
     last: Chunk | None = None
     """The final chunk, held back until the count of cached tokens has followed it."""
 
@@ -234,7 +239,7 @@ class _Stream:
         reason = choice.get("finish_reason")
         if reason is None:
             return Chunk(ids, logprobs=logprobs)
-        if reason not in ("stop", "length"):
+        if reason not in ("stop", "length") and not (self.may_repeat and reason == "repetition"):
             raise RequestFailure(f"the server ended the response with {reason!r}")
         if reason == "stop" and self.tokens == "ids" and ids:
             ids.pop()  # as in the process: the token that ended the response is handed out

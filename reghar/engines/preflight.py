@@ -168,6 +168,21 @@ def inspect_server(
     )
 
 
+def ends_loops(served: ServerInfo, model: Model, api_key_env: str | None) -> bool:
+    """Whether the server ends a response that loops: one made to, since many take fields they do not know."""
+    token = model.tokenizer.encode_text(SENTENCE)[0]
+    body: dict[str, object] = {
+        "model": served.name,
+        "prompt": SENTENCE,
+        "max_tokens": 8,
+        "temperature": 0,
+        "logit_bias": {str(token): 100},
+        "repetition_detection": {"min_pattern_size": 1, "max_pattern_size": 1, "min_count": 3},
+    }
+    looped = _try(served.url, body, headers(api_key_env))
+    return _choice(looped or {}).get("finish_reason") == "repetition"
+
+
 def _choose(url: str, entries: list[dict[str, Any]], model: Model, served_name: str | None) -> dict[str, Any]:
     """The entry of `/models` that is the run's model, by the name that it is served under or its own."""
     entries = [entry for entry in entries if isinstance(entry, dict) and "id" in entry]

@@ -11,7 +11,9 @@ import random
 from collections.abc import AsyncGenerator, Sequence
 
 from reghar.engines.base import Chunk, EngineInfo, FinishReason, Sampling
+from reghar.engines.repetition import repeats
 from reghar.prompting.scripted import ByteTokenizer
+from reghar.protocol import RepetitionDetection
 from reghar.seeds import derive_seed
 
 
@@ -51,12 +53,13 @@ class ScriptedEngine:
         """See `Engine`."""
         self.prompts.append(tuple(prompt_ids))
         ids = self._tokenizer.encode_text(self._response(self._tokenizer.decode(prompt_ids), sampling))
-        finished = len(ids) <= sampling.max_tokens
+        ended: FinishReason = "stop" if len(ids) <= sampling.max_tokens else "length"
         ids = ids[: sampling.max_tokens]
+        if (loop := _loop(ids[: sampling.max_tokens - 1], sampling.repetition_detection)) is not None:
+            ids, ended = ids[:loop], "repetition"
         starts = range(0, max(len(ids), 1), interval)
         for start in starts:
             await asyncio.sleep(self._pause)
-            ended: FinishReason = "stop" if finished else "length"
             yield Chunk(ids[start : start + interval], ended if start == starts[-1] else None)
 
     async def close(self) -> None:
@@ -80,3 +83,10 @@ class ScriptedEngine:
         if "code block" in question:
             return f"<think>\n{thinking}</think>\n\nSo:\n```python\nprint({answer})\n```\n"
         return f"<think>\n{thinking}</think>\n\nThe answer is \\boxed{{{answer}}}."
+
+
+def _loop(ids: Sequence[int], rule: RepetitionDetection | None) -> int | None:
+    """Tokens up to the first end of a loop; None where there is none."""
+    if rule is None:
+        return None
+    return next((n for n in range(1, len(ids) + 1) if repeats(ids[:n], rule)), None)

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +196,7 @@ class VllmEngine:
                 # aclosing: an abandoned request is aborted now, not when the garbage collector finds it.
                 async with contextlib.aclosing(stream):
                     async for output in stream:
-                        yield _chunk(output)
+                        yield _chunk(output, may_repeat=sampling.repetition_detection is not None)
             except ResponseLostError:
                 raise
             except VllmDeadError as error:
@@ -210,8 +211,9 @@ class VllmEngine:
     def sampling_params(self, sampling: Sampling, interval: int) -> Any:
         """The settings of one request as vLLM takes them."""
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind
 
+        rule = sampling.repetition_detection
         return SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -223,6 +225,7 @@ class VllmEngine:
             max_tokens=sampling.max_tokens,
             logprobs=0 if sampling.logprobs else None,  # of the chosen token alone
             seed=sampling.seed,
+            repetition_detection=None if rule is None else RepetitionDetectionParams(**asdict(rule)),
             logit_bias=dict.fromkeys(sampling.barred, -100.0) or None,
             detokenize=False,
             output_kind=RequestOutputKind.DELTA,
@@ -241,11 +244,11 @@ class VllmEngine:
         await asyncio.to_thread(self._warden.dismiss)
 
 
-def _chunk(output: Any) -> Chunk:
+def _chunk(output: Any, *, may_repeat: bool) -> Chunk:
     completion = output.outputs[0]
     token_ids = list(completion.token_ids)
     reason = completion.finish_reason
-    if reason not in (None, "stop", "length"):
+    if reason not in (None, "stop", "length") and not (may_repeat and reason == "repetition"):
         raise ResponseLostError(f"vLLM ended a response with {reason!r}")
     logprobs: list[float] | None = None
     if completion.logprobs is not None:

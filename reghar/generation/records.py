@@ -31,7 +31,7 @@ class TraceKey:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trace:
-    """One response, from the first token to the model's own end or `max_tokens`."""
+    """One response, from the first token to the model's own end, `max_tokens`, or a loop that ended it."""
 
     task: str
     problem: str
@@ -46,7 +46,7 @@ class Trace:
     text: str
     """What the tokens decode to, special tokens included."""
     finished: bool
-    """False when it hit `max_tokens`."""
+    """False when it hit `max_tokens`, or was ended because it looped."""
     thinking_opened: bool
     """True when the prompt left a thinking block open."""
     thinking_start: int | None
@@ -54,7 +54,7 @@ class Trace:
     thinking_end: int | None
     """Index of the first token of the closing delimiter; None while open or absent."""
     looped: bool
-    """The trace ends in a verbatim repetition."""
+    """Not finished, and it ends in a verbatim repetition: by `ends_in_loop`, or by the rule that ended it."""
     setting: str = ""
     """Of the control method (`reghar.prompting.control`); empty for the plain evaluation."""
     given_tokens: int = 0

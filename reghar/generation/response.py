@@ -38,7 +38,8 @@ class Response:
     block: Block = Block(None, None, 0)  # noqa: RUF009 - frozen
 
     def passed(self, waiting: deque[int], reason: FinishReason | None) -> list[tuple[int, int]]:
-        """(budget, tokens kept) of the answers to force now: budgets passed, and at `max_tokens` the rest.
+        """(budget, tokens kept) of the answers to force now: budgets passed, and all the rest where it was
+        cut, at `max_tokens` or for looping.
 
         Takes them off `waiting`. A budget that a finished response never passed needs none.
         """
@@ -47,7 +48,7 @@ class Response:
         cuts = []
         while waiting:
             cut = self._cut(waiting[0])
-            if cut is None and reason != "length":
+            if cut is None and reason in (None, "stop"):
                 break
             cuts.append((waiting.popleft(), len(self.ids) if cut is None else cut))
         return cuts
@@ -134,7 +135,7 @@ def beginning(
         return [], None
     end = ignorable_end(base)
     if end is None:
-        return list(base.token_ids), "stop" if base.finished else "length"
+        return list(base.token_ids), "stop" if base.finished else "repetition" if base.looped else "length"
     given = [*base.token_ids[:end], *appended]
     return given[:max_tokens], "length" if len(given) >= max_tokens else None
 

@@ -138,9 +138,7 @@ class Schedule:
             answers = await asyncio.gather(*probes)
         finally:
             await cancel(probes)
-        trace = self._trace(
-            job, response, seed, finished=reason == "stop", opened=opened, given_tokens=given_tokens
-        )
+        trace = self._trace(job, response, seed, reason=reason, opened=opened, given_tokens=given_tokens)
         return self._result(job, response, trace, answers, is_new=True)
 
     def _holds_probes(self) -> bool:
@@ -176,6 +174,7 @@ class Schedule:
             priority=TRACE_PRIORITY,
             # The one token under a bar is a draw of its own.
             seed=derive_seed(seed, "barred") if barred else seed,
+            repetition_detection=self.sampling.repetition_detection,
             barred=barred,
         )
 
@@ -185,7 +184,7 @@ class Schedule:
         response: Response,
         seed: int,
         *,
-        finished: bool,
+        reason: FinishReason,
         opened: bool,
         given_tokens: int,
     ) -> Trace:
@@ -197,11 +196,11 @@ class Schedule:
             prompt_tokens=len(response.prompt_ids),
             token_ids=tuple(response.ids),
             text=self.model.tokenizer.decode(response.ids),
-            finished=finished,
+            finished=reason == "stop",
             thinking_opened=opened,
             thinking_start=response.block.start,
             thinking_end=response.block.end,
-            looped=not finished and ends_in_loop(response.ids),
+            looped=reason == "repetition" or (reason == "length" and ends_in_loop(response.ids)),
             setting=job.setting.name,
             given_tokens=given_tokens,
             countdown=response.countdown() if job.setting.countdown else None,

@@ -15,6 +15,7 @@ from reghar.measures.catalogue import IntervalKind
 from reghar.measures.curves import curve_of, stored_traces
 from reghar.measures.efficiency import efficiency_means
 from reghar.measures.task import TaskMeasures, average_band, average_measures, task_measures
+from reghar.protocol import SamplingProtocol
 from reghar.report.control import method_records
 from reghar.report.schema import (
     INCOMPLETE,
@@ -73,6 +74,7 @@ def build_report(
                 reference,
                 method_records(run, task, interval=interval, seed=seed, replicates=replicates),
                 _efficiency(outcomes[task], seed, replicates) if run.protocol.cuts_responses else None,
+                _ended_loops(outcomes[task], run.protocol.sampling),
             )
             for task in run.tasks
         },
@@ -92,6 +94,7 @@ def _task(
     reference: FrontierChoice,
     methods: tuple[MethodRecord, ...],
     efficiency: EfficiencyRecord | None,
+    notes: tuple[str, ...],
 ) -> TaskReport:
     """`cuts`: answers were forced at budgets, without which nothing is known of a trace's course."""
     counts = _counts(outcomes.outcome)
@@ -110,7 +113,18 @@ def _task(
         measures=measures.measures,
         efficiency=efficiency,
         control=methods,
-        notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes),
+        notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes, *notes),
+    )
+
+
+def _ended_loops(outcomes: TaskOutcomes, sampling: SamplingProtocol) -> tuple[str, ...]:
+    """How many traces were ended for looping, where the protocol has them ended."""
+    if sampling.repetition_detection is None:
+        return ()
+    ended = outcomes.looped & (outcomes.length < sampling.max_tokens)
+    return (
+        f"{int(ended.sum())} of {ended.size} traces looped and were ended for it; they count as unfinished, "
+        "and at larger budgets their answers are forced where they ended",
     )
 
 

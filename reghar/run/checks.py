@@ -81,6 +81,11 @@ def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
             "a chat server ends its own replies: give --body 'stop=[\"TEXT\"]', not --stop",
         ),
         (
+            settings.repetition_detection is not None,
+            "a chat server ends its own replies: where it takes the field, give --body "
+            "'repetition_detection={...}', not --repetition-detection",
+        ),
+        (
             bool(settings.chat_template_arguments) or settings.thinking is not None,
             "a chat server renders its own template: leave out --chat-template-arg and "
             "--thinking-delimiters, or give fields of the request with --body",

@@ -30,7 +30,7 @@ def ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, lis
     """With the engine `openai`: the model with the servers' context, how tokens travel, and notes."""
     if settings.engine != "openai":
         return model, "ids", []
-    from reghar.engines.preflight import base_urls, inspect_server
+    from reghar.engines.preflight import base_urls, ends_loops, inspect_server
 
     if settings.base_url is None:
         raise InputError("--engine openai needs --base-url, such as http://localhost:8000")
@@ -38,6 +38,13 @@ def ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, lis
         inspect_server(url, model, settings.api_key_env, served_name=settings.served_model_name)
         for url in base_urls(settings.base_url)
     ]
+    if settings.repetition_detection is not None:
+        for server in servers:
+            if not ends_loops(server, model, settings.api_key_env):
+                raise InputError(
+                    f"the server at {server.url} ends no loops (repetition_detection, vLLM from 0.17 on): "
+                    "leave out --repetition-detection"
+                )
     lengths = [n for n in (model.context_length, *(s.context_length for s in servers)) if n is not None]
     notes = [
         f"the server at {server.url} {' and '.join(server.lacks)}: its text is tokenized again, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from reghar.budgets import parse_budgets
+from reghar.engines.repetition import parse_repetition_detection
 from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.grading.version import grader_version
@@ -61,6 +62,7 @@ def _token_plan(settings: RunSettings) -> Plan:
     """The plan of a run with an engine that shows its tokens."""
     if settings.control == "body":
         raise InputError("--control body sets fields of a chat server's requests: give --engine chat")
+    parse_repetition_detection(settings.repetition_detection)
     budgets = parse_budgets(settings.budgets, settings.max_tokens)
     tasks = tasks_of(settings)
     probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens, default_probe(tasks))
@@ -139,6 +141,7 @@ def _sampling(settings: RunSettings, max_tokens: int) -> SamplingProtocol:
         frequency_penalty=settings.frequency_penalty,
         repetition_penalty=settings.repetition_penalty,
         stop=settings.stop,
+        repetition_detection=parse_repetition_detection(settings.repetition_detection),
         max_tokens=max_tokens,
     )
 

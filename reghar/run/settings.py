@@ -214,6 +214,14 @@ class RunSettings:
     stop: tuple[str, ...] = option(
         _SAMPLING, "ends a trace where it begins, for base models", metavar="TEXT", default=()
     )
+    repetition_detection: str | None = option(
+        _SAMPLING,
+        "ends a trace that loops: a pattern of MIN to MAX tokens, COUNT times in a row, such as 16-512,3; it "
+        "counts as unfinished",
+        metavar="MIN-MAX,COUNT",
+        default=None,
+    )
+    """See `reghar.protocol.RepetitionDetection`."""
     date: str | None = option(
         _SAMPLING,
         "what a chat template that tells the date is told",

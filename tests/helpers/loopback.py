@@ -15,6 +15,7 @@ from typing import Any
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.scripted import ScriptedEngine
 from reghar.prompting.scripted import EOS, ByteTokenizer
+from reghar.protocol import RepetitionDetection
 
 TOKENIZER = ByteTokenizer()
 Fault = str | tuple[int, dict[str, str]] | None
@@ -45,12 +46,14 @@ class Loopback(ThreadingHTTPServer):
         takes_priority: bool = True,
         scores: bool = False,
         metrics: str | None = None,
+        ends_loops: bool = True,
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
         self.shift, self.context, self.cached = shift, context, cached
         self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
         self.takes_priority, self.scores = takes_priority, scores
+        self.ends_loops = ends_loops
         self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
@@ -135,6 +138,8 @@ class Handler(BaseHTTPRequestHandler):
             if "logprobs" in body and self.server.scores:
                 choice["logprobs"] = {"token_logprobs": [-0.5]}
             choice |= {"token_ids": [7], "prompt_token_ids": [i + self.server.shift for i in ids]}
+        if "repetition_detection" in body and self.server.ends_loops:
+            choice["finish_reason"] = "repetition"  # of a response that its logit_bias made loop
         self.answer({"choices": [choice], "usage": {"prompt_tokens": len(ids)}})
 
     def stream(self, body: dict[str, Any]) -> None:
@@ -155,11 +160,13 @@ class Handler(BaseHTTPRequestHandler):
     async def generate(self, body: dict[str, Any], fault: Fault) -> None:
         prompt = body["prompt"]
         ids = TOKENIZER.encode_text(prompt) if isinstance(prompt, str) else prompt
+        rule = body.get("repetition_detection")
         sampling = Sampling(
             temperature=body["temperature"],
             top_p=body["top_p"],
             max_tokens=body["max_tokens"],
             seed=body["seed"],
+            repetition_detection=RepetitionDetection(**rule) if self.server.ends_loops and rule else None,
         )
         events = 0
         interval = body.get("stream_interval", 1)

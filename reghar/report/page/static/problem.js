@@ -128,7 +128,11 @@ function sampleBars(run) {
             : null,
           s.finished
             ? null
-            : el("span", { class: "tag", title: "hit max_tokens" }, s.looped ? "loop" : "unfinished"),
+            : el(
+                "span",
+                { class: "tag", title: s.looped ? "ends in a loop" : "hit max_tokens" },
+                s.looped ? "loop" : "unfinished",
+              ),
         ),
       ),
     ),
