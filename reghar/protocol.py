@@ -316,6 +316,10 @@ def _without_defaults(record: Any, recorded: dict[str, Any]) -> dict[str, Any]:
             del recorded[each.name]
         elif is_dataclass(value) and each.name in recorded:
             _without_defaults(value, recorded[each.name])
+        elif isinstance(value, Mapping):
+            for key, one in value.items():
+                if is_dataclass(one):
+                    _without_defaults(one, recorded[each.name][key])
     return recorded
 
 
