@@ -15,7 +15,7 @@ from reghar.errors import InputError, RegharError, RunInterruptedError
 from reghar.terminal import printable, shortened
 
 GROUPS = {
-    "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "grade"),
+    "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "judge", "grade"),
     "compare": ("compare", "check", "power"),
     "serve": ("recommend",),
     "train": ("reward", "export"),

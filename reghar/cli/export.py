@@ -52,6 +52,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="without the problems that the run of --by solves with more than this accuracy (0..1)",
     )
     parser.add_argument("--by", type=Path, metavar="RUN", help="the run that --drop-solved goes by")
+    for name, what in (("rv", "verbosity"), ("cd", "cognitive difficulty")):
+        parser.add_argument(
+            f"--{name}", metavar="A-B", help=f"only traces whose {what} a judge gave A to B (docs/judge.md)"
+        )
+    parser.add_argument("--judge", metavar="MODEL", help="whose scores, where a run has several judges'")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write here instead of printing")
     parser.set_defaults(handler=handle)
 
@@ -74,8 +79,11 @@ def _share(arguments: argparse.Namespace) -> int:
     flag = "--hub" if arguments.inspect is None else "--inspect"
     if len(arguments.runs) > 1:
         raise InputError(f"{flag} takes one run, not {len(arguments.runs)}; export them one by one")
-    if arguments.by is not None or arguments.out is not None:
-        raise InputError(f"--drop-solved, --by and --out belong to --sft and --pairs, not to {flag}")
+    others = (arguments.by, arguments.out, arguments.rv, arguments.cd, arguments.judge)
+    if any(one is not None for one in others):
+        raise InputError(
+            f"--drop-solved, --by, --rv, --cd, --judge and --out belong to --sft and --pairs, not to {flag}"
+        )
     run = load_run(arguments.runs[0])
     if arguments.hub is not None:
         from reghar.exports.hub_folder import write_hub_folder
@@ -92,10 +100,18 @@ def _share(arguments: argparse.Namespace) -> int:
 
 def _training_data(arguments: argparse.Namespace) -> int:
     """JSON lines for a trainer."""
+    from reghar.exports.judged import ScoreRange, parse_range
     from reghar.exports.training import load_groups, pairs, shortest_correct, unsolved
     from reghar.store import load_run
 
-    groups = load_groups([load_run(path) for path in arguments.runs])
+    ranges: list[ScoreRange] = []
+    if arguments.rv is not None:
+        ranges.append(parse_range("rv", arguments.rv))
+    if arguments.cd is not None:
+        ranges.append(parse_range("cd", arguments.cd))
+    if arguments.judge is not None and not ranges:
+        raise InputError("--judge says whose scores --rv and --cd mean; give one of them")
+    groups = load_groups([load_run(path) for path in arguments.runs], ranges, arguments.judge)
     kept = groups
     if arguments.by is not None:
         kept = unsolved(groups, load_run(arguments.by), arguments.drop_solved)

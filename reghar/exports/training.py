@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from reghar.errors import InputError
+from reghar.exports.judged import ScoreRange, judged_within
 from reghar.prompting.prompts import QUESTION_PLACEHOLDER
 from reghar.store import StoredRun
 from reghar.store.problems import read_problems
@@ -51,8 +52,10 @@ class Group:
         return {"prompt": self.prompt, "task": self.key[0], "problem_id": self.key[1], "digest": self.digest}
 
 
-def load_groups(runs: Sequence[StoredRun]) -> list[Group]:
-    """The responses of complete runs, problem by problem.
+def load_groups(
+    runs: Sequence[StoredRun], ranges: Sequence[ScoreRange] = (), judge: str | None = None
+) -> list[Group]:
+    """The responses of complete runs, problem by problem; only those in all `ranges` of a judge's scores.
 
     Raises InputError for a run of a packaged benchmark (its problems are a test set), an incomplete run,
     and runs whose prompts differ.
@@ -69,11 +72,14 @@ def load_groups(runs: Sequence[StoredRun]) -> list[Group]:
                     f"run {str(run.path)!r} asks {key[1]!r} of {key[0]} with another prompt than the runs "
                     "before it: export them one by one"
                 )
-        for key, response in _responses(run):
-            responses[key].append(response)
+        kept = judged_within(run, ranges, judge) if ranges else None
+        for key, sample, response in _responses(run):
+            if kept is None or (*key, sample) in kept:
+                responses[key].append(response)
     return [
         Group(key=key, prompt=prompt, digest=runs[0].digest, responses=tuple(responses[key]))
         for key, prompt in prompts.items()
+        if responses[key]
     ]
 
 
@@ -174,13 +180,14 @@ def _prompts(run: StoredRun) -> dict[ProblemKey, str]:
     }
 
 
-def _responses(run: StoredRun) -> Iterator[tuple[ProblemKey, ExportedResponse]]:
+def _responses(run: StoredRun) -> Iterator[tuple[ProblemKey, int, ExportedResponse]]:
     scores = run.scores[run.scores["budget"].isna()]
     outcome: Mapping[Any, str] = scores.set_index(["task", "problem", "sample"])["outcome"].to_dict()
     for row in run.traces.itertuples(index=False):
         key = (str(row.task), str(row.problem))
         yield (
             key,
+            int(str(row.sample)),
             ExportedResponse(
                 text=str(row.text),
                 length=int(str(row.length)),

@@ -201,7 +201,8 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
         ) from error
     source = task.dataset
     on_hub = "/" in path and not Path(path).exists()
-    if on_hub:
+    from_hub = on_hub or "hf://" in str(arguments.get("data_files"))
+    if from_hub:
         hub_silence()
     # Its bars and warnings would bury the one line that says what is wrong.
     datasets.disable_progress_bars()
@@ -219,7 +220,7 @@ def _loaded_rows(task: Task, path: str, arguments: Mapping[str, Any]) -> list[Ro
         return list(builder.as_dataset(split=source.split))
     except (datasets.exceptions.DatasetsError, *hub_errors()) as error:
         reason = (
-            hub_reason(error) if on_hub else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+            hub_reason(error) if from_hub else f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
         )
         raise InputError(
             f"task {task.name}: {_place(source)} could not be loaded: {reason}, or give --data-dir DIR"
@@ -237,6 +238,8 @@ def _check_revision(task: Task, commit: str) -> None:
 
 
 def _place(source: Dataset) -> str:
+    if (files := source.arguments.get("data_files")) and "/" not in str(source.path):
+        return f"{source.path} files ({str(files)[:100]}), split {source.split}"
     config = f", configuration {source.name}" if source.name else ""
     return f"the data set {source.path}{config}, split {source.split}"
 

@@ -36,8 +36,10 @@ class ChatServer(ThreadingHTTPServer):
         key: str | None = None,
         tells_reasoning: bool = True,
         pause: float = 0.0,
+        says: Callable[[dict[str, Any]], str] = lambda _: "So \\boxed{42}.",
     ) -> None:
-        """`fault` of the number of the request."""
+        """`fault` of the number of the request; `says` of its body."""
+        self.says = says
         self.fault, self.key, self.tells_reasoning, self.pause = fault, key, tells_reasoning, pause
         self.numbers = itertools.count()
         self.bodies: list[dict[str, Any]] = []
@@ -124,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.raw(b"<html>busy</html>")
         if fault == "error":
             return self.answer({"error": {"message": "overloaded"}})
-        message: dict[str, Any] = {"content": "So \\boxed{42}.", "reasoning_content": "6 times 7"}
+        message: dict[str, Any] = {"content": self.server.says(body), "reasoning_content": "6 times 7"}
         if fault == "refusal":
             message = {"content": None, "refusal": "I cannot."}
         choice: dict[str, Any] = {"message": message, "finish_reason": self.reason(fault)}
@@ -148,10 +150,11 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "error":
             self.event({"error": {"message": "overloaded"}})
             return self.send(b"")
+        text = self.server.says(body)
         pieces = (
             [{"refusal": "I cannot."}]
             if fault == "refusal"
-            else [{"content": "So \\box"}, {"content": "ed{42}."}]
+            else [{"content": text[:7]}, {"content": text[7:]}]
         )
         for piece in pieces:
             self.event({"choices": [{"delta": piece, "finish_reason": None}]})
