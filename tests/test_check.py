@@ -91,6 +91,43 @@ def test_enough_problems_decide() -> None:
         assert (again.state == "undecided") == (state == "undecided"), count
 
 
+@pytest.mark.parametrize(
+    ("value", "tolerance", "alone", "together"),
+    [
+        (4, 2.1, "worse", "undecided"),
+        (4, 1.0, "worse", "worse"),
+        (0, 1.9, "not worse", "undecided"),
+        (0, 3.0, "not worse", "not worse"),
+    ],
+)
+def test_both_claims_are_corrected_for_the_number_of_gates(
+    value: float, tolerance: float, alone: str, together: str
+) -> None:
+    """Of two gates each must hold at 2.5%: 1.96 standard errors instead of 1.645."""
+    noise = np.random.default_rng(0).normal(size=10_000)
+    estimate = Estimate(
+        value=value,
+        replicates=value + noise,
+        expansion=problem_expansion(4_000),
+        units=4_000,
+        drawn="problems",
+        difference=True,
+    )
+    evidence = Evidence(
+        gate=Gate(measure="reg", tolerance=tolerance),
+        test="paired",
+        value=0.0,
+        base=0.0,
+        unit="tokens",
+        harm=1.0,
+        difference=Difference.of(estimate),
+        drawn="problems",
+        units=4_000,
+    )
+    assert [one.state for one in decide([evidence])] == [alone]
+    assert [one.state for one in decide([evidence] * 2)] == [together] * 2
+
+
 @pytest.mark.parametrize(("harm", "unit"), [(1.0, "tokens"), (-1.0, "fraction")])
 def test_worse_means_worse_than_what_is_tolerated(harm: float, unit: str) -> None:
     """A difference that is certain, of which no more than the tolerance is: undecided, and no error."""

@@ -151,6 +151,17 @@ def test_a_run_without_spread_has_the_frontiers_error_alone() -> None:
     assert measured.estimates["reg"].standard_error == pytest.approx(measured.frontier_error, rel=1e-3)
 
 
+def test_a_frontier_of_more_samples_is_drawn_at_its_own_height() -> None:
+    run, better = random_outcomes(20, 2, BUDGETS, seed=1), random_outcomes(20, 6, BUDGETS, seed=2, skill=0.3)
+    measured = task_measures(run, built(better), replicates=4_000)
+    found = measured.estimates["reg"]
+    assert found.drawn == "problems"
+    gaps = reg.area(BUDGETS, better.correct.mean(axis=1) - run.correct.mean(axis=1))
+    assert found.value == pytest.approx(float(gaps.mean()))
+    assert found.replicates.mean() == pytest.approx(found.value, abs=0.1 * gaps.std() / np.sqrt(20))
+    assert found.replicates.std() == pytest.approx(gaps.std() / np.sqrt(20), rel=0.05)
+
+
 def test_what_lies_beyond_the_runs_last_budget_is_no_top() -> None:
     frontier = TaskFrontier(budgets=(0, 512, 1024), accuracy=(0.0, 0.4, 0.8), samples=4, problems=3)
     outcomes = outcomes_of(np.tile([0, 1], (3, 2, 1)), [0, 512])

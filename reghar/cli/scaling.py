@@ -140,7 +140,7 @@ def _table(arguments: argparse.Namespace) -> int:
         "with bounds within them)",
         "Scaling": f"{_shown(measures.scaling)} points per doubling of thinking tokens",
         "": f"{_shown(measures.scaling_per_1000)} points per 1,000 thinking tokens",
-        "Performance": f"{_shown(measures.performance, '%')}",
+        "Performance": f"{_shown(measures.performance, '%')}  (a maximum over settings: biased upward)",
         "Pairs": f"{measures.pairs}, of which {measures.pairs_left_out} left out for want of a slope",
     }
     for name, value in lines.items():

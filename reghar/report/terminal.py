@@ -22,7 +22,11 @@ SUMMARY_COLUMNS = {
 _Lookup = Callable[[str], Measure | None]
 
 
-CONTROL = {"control": "Control", "scaling": "Scaling (points per doubling)", "performance": "Performance"}
+CONTROL = {
+    "control": "Control",
+    "scaling": "Scaling (points per doubling)",
+    "performance": "Performance (a maximum)",
+}
 """Measures of the table of test-time control, by name, with their headings."""
 
 
