@@ -176,6 +176,26 @@ def test_coverage_of_a_handful_of_problems(problems: int) -> None:
     assert 0.93 <= held / 2_000 <= 0.97
 
 
+def test_a_difference_is_joined_with_students_t() -> None:
+    """One problem of 20 carries all of the spread: its percentiles reach less far below than Student's t."""
+    values = np.append(np.zeros(19), 20.0)
+    draws = bootstrap.bootstrap_problems(values[:, None], seed=0, task="t")[:, 0]
+    percentile = Estimate(
+        value=1.0,
+        replicates=draws,
+        expansion=bootstrap.problem_expansion(20),
+        units=20,
+        drawn="problems",
+    )
+    joined = replace(percentile, difference=True)
+    reach = 2.093 * values.std(ddof=1) / 20**0.5
+    assert percentile.interval()[0] == 0
+    assert joined.interval()[0] == pytest.approx(1 - reach, abs=0.05)
+    assert joined.interval()[1] == percentile.interval()[1] > 1 + reach
+    assert percentile.p_at_most(-0.5) < 0.01
+    assert joined.p_at_most(-0.5) == pytest.approx(0.075, abs=0.005)  # t = 1.5 with 19 degrees of freedom
+
+
 def test_sign_flips_by_hand() -> None:
     """Two differences of one sign: p = 2 / 2^2, and the interval is Student's, which holds 0."""
     values = np.array([0.1, 0.3])
@@ -258,6 +278,9 @@ def test_mean_expansion_lies_between_the_tasks_and_gains_degrees_of_freedom() ->
     pooled = bootstrap.mean_expansion(draws, [few, few])
     assert pooled.factor == pytest.approx(few.factor)
     assert pooled.df == pytest.approx(58, rel=0.02)
+    # Welch and Satterthwaite: of variances v and 9 v with 29 degrees each, 10^2 / ((1 + 81) / 29).
+    wide = bootstrap.mean_expansion([draws[0], 3 * draws[0]], [few, few])
+    assert wide.df == pytest.approx(100 / 82 * 29)
     mixed = bootstrap.mean_expansion(draws, [few, many])
     assert many.factor < mixed.factor < few.factor
 

@@ -10,7 +10,7 @@ from helpers.outcome_arrays import outcomes_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reghar.measures.efficiency import efficiency_of, minimal_budgets
+from reghar.measures.efficiency import efficiency_means, efficiency_of, minimal_budgets
 from reghar.store.outcomes import MISSING
 
 BUDGETS = [0, 100, 200, 400]
@@ -50,6 +50,53 @@ def test_budgets_of_thinking_tokens_are_compared_with_thinking_tokens() -> None:
     thinking = replace(outcomes, thinking_length=np.array([[100]]), budget_counts="thinking")
     assert efficiency_of(thinking).wasted_tokens[0, 0] == max(0, 100 - BUDGETS[1])
     assert efficiency_of(outcomes).wasted_tokens[0, 0] == 4000 - BUDGETS[1]
+
+
+SETTLES, LATE, NEVER = ([0, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0])
+
+
+def test_means_are_over_the_traces_that_have_a_figure_then_over_problems() -> None:
+    """Problems with three, one and no right traces; nothing that does not exist counts as 0."""
+    right = [[SETTLES] * 3, [LATE, NEVER, NEVER], [NEVER] * 3]
+    outcomes = outcomes_of(right, BUDGETS, lengths=np.full((3, 3), 300))
+    means = efficiency_means(outcomes, seed=0, replicates=200)
+    found = {name: (one.value, one.traces) for name, one in means.items() if one is not None}
+    assert found == {
+        "first_correct": ((100 + 400) / 2, 4),
+        "settled": ((100 + 400) / 2, 4),
+        "flips": (0, 9),
+        "overthought": (0, 9),
+        "wasted_tokens": ((200 + 0) / 2, 4),
+        "outcome_efficiency": (pytest.approx((1 / 3 + 1) / 2), 4),
+        "never_correct": (pytest.approx((0 + 2 / 3 + 1) / 3), 9),
+    }
+    # Of the two problems that have it: Student's t with one degree of freedom, 12.706 x 150.
+    first = means["first_correct"]
+    assert first is not None
+    assert (first.low, first.high) == (
+        pytest.approx(250 - 12.706 * 150, rel=0.2),
+        pytest.approx(250 + 12.706 * 150, rel=0.2),
+    )
+    torn = replace(outcomes, full=np.where(np.arange(9).reshape(3, 3) < 8, outcomes.full, MISSING))
+    never = efficiency_means(replace(torn, full=torn.full.astype(np.int8)), seed=0, replicates=50)
+    assert never["never_correct"] is not None
+    assert never["never_correct"].traces == 8
+
+
+def test_figures_that_no_trace_has_or_only_one_problem() -> None:
+    outcomes = outcomes_of([[SETTLES], [NEVER]], BUDGETS, lengths=[[300], [300]])
+    means = efficiency_means(outcomes, seed=0, replicates=50)
+    first = means["first_correct"]
+    assert first is not None
+    assert (first.value, first.low, first.high, first.traces) == (100, None, None, 1)
+    nothing = efficiency_means(outcomes_of([[NEVER]] * 3, BUDGETS), seed=0, replicates=50)
+    assert [name for name, one in nothing.items() if one is None] == [
+        *("first_correct", "settled", "wasted_tokens", "outcome_efficiency")
+    ]
+    assert nothing["never_correct"] is not None
+    assert nothing["never_correct"].value == 1
+    assert nothing["never_correct"].low is not None
+    assert nothing["never_correct"].low < 0.5  # three of three are no certainty
 
 
 def test_traces_that_are_not_stored_are_nan() -> None:

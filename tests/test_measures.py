@@ -121,6 +121,10 @@ def test_the_best_accuracy_of_all_right_is_no_certainty() -> None:
         )
     }
     assert average["performance"].low == pytest.approx(100 * least)
+    # With a task of 10 problems the average is no surer than that task.
+    fewer = task_measures(outcomes_of(np.ones((10, 2, 3)), [0, 256, 512], task="amc23"), None, replicates=200)
+    both = {measure.name: measure for measure in average_measures([measured, fewer])}
+    assert both["accuracy_full"].low == pytest.approx(10 / (10 + 1.959964**2))
 
 
 def test_settings_must_be_budgets() -> None:
