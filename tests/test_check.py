@@ -94,6 +94,8 @@ def test_enough_problems_decide() -> None:
 @pytest.mark.parametrize(
     ("value", "tolerance", "alone", "together"),
     [
+        (1.8, 0.0, "undecided", "undecided"),  # worse asks for the two-sided 5% from 0 as well
+        (2.1, 0.0, "worse", "undecided"),
         (4, 2.1, "worse", "undecided"),
         (4, 1.0, "worse", "worse"),
         (0, 1.9, "not worse", "undecided"),
@@ -390,6 +392,16 @@ def test_an_incomplete_run_is_refused(
     report = json.loads((runs["first"] / "report.json").read_text())
     (tmp_path / "report.json").write_text(json.dumps({**report, "complete": False}))
     assert checked(runs["first"], "--baseline", tmp_path / "report.json") == 2
+
+
+def test_few_problems_are_said_beside_the_verdict(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pair = [write_run(tmp_path / f"few{seed}", data, seed=seed, limit=5) for seed in (1, 2)]
+    assert checked(pair[0], "--baseline", pair[1]) == 4
+    assert "note: amc23: only 5 problems: intervals over them are Student's t" in capsys.readouterr().out
+    assert checked(pair[0], "--baseline", pair[1] / "report.json") == 4
+    assert "note: amc23: only 5 problems: intervals over them are Student's t" in capsys.readouterr().out
 
 
 def test_a_single_problem_cannot_be_judged(data: Path, tmp_path: Path) -> None:

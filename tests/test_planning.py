@@ -72,3 +72,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
+
+
+def test_the_noise_of_a_pair_is_that_of_both_sides() -> None:
+    """Within 1/2 and 2 (unbiased), means that differ by 0 and 4: 8 between, less 1/4 and 1."""
+    one = np.array([[0.0, 1.0], [4.0, 5.0]])
+    other = np.array([[0.0, 2.0], [0.0, 2.0]])
+    found = components(one, other)
+    assert found.within == pytest.approx(0.5 + 2)
+    assert found.between == pytest.approx(8 - 0.5 / 2 - 2 / 2)
+    assert found.per_cluster == 1
+    assert found.standard_error(10, 5) == pytest.approx(((6.75 + 2.5 / 5) / 10) ** 0.5)

@@ -141,7 +141,16 @@ def _notes(sources: Sequence[EvidenceSide], *, paired: bool) -> list[str]:
         for task in source.measured().tasks
         for note in (() if task.reg is None else task.reg.notes)
     ]
-    notes = list(dict.fromkeys(grids))
+    said = [(task.task, task.notes) for source in sampled for task in source.measured().tasks]
+    said += [
+        (name, task.notes)
+        for source in sources
+        if isinstance(source, ReportSide)
+        for name, task in source.report.tasks.items()
+    ]
+    # What few problems, or clusters of them, do to intervals and verdicts.
+    few = [f"{name}: {note}" for name, lines in said for note in lines if "intervals" in note]
+    notes = list(dict.fromkeys([*grids, *few]))
     reports = [source.label for source in sources if isinstance(source, ReportSide)]
     if not (paired and reports):
         return notes
