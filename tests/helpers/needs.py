@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +21,7 @@ def missing(what: str) -> NoReturn:
 
 def trackers_python() -> Path:
     """The interpreter of the environment with the experiment trackers and inspect_ai."""
-    folder = ROOT / ".venv-trackers"
+    folder = Path(sys.prefix).parent / ".venv-trackers"
     if not (folder / ".ready").is_file():
         missing("no environment with the experiment trackers: make .venv-trackers/.ready")
     return folder / "bin" / "python"
