@@ -6,16 +6,15 @@
 answer: a length reward on right responses should teach it to leave the checks out. As it stands it
 cannot learn that: its logits put a check some 13 ahead of anything else, eight samples of a prompt are
 eight equal responses, and a reward that sees no difference prefers nothing (`--cold-start 0` shows it).
-So a cold start comes first: some steps of supervised training on ladders in which a part of the checks is
-left out at random. It is measured as well, and so is, with `--alpha 0`, the reward without its length
-part: what remains between them is PLP's doing.
+So a cold start comes first: some steps of supervised training on responses in which none, all or a part of
+the checks are left out. It is measured as well: what remains between it and the end is PLP's doing.
 
 Trained with TRL's RLOO, in which rewards keep their scale, on ladders of all lengths, none of them the
 task's. With `--longest 5` training is several times as fast and every check goes, but the model then
 fails on longer ladders: shorter, not better, and REG says so.
 `reghar run` measures every model on the task `ladder`; differences are paired by problem. `--minutes` are
-minutes of `--threads` processors, so that a busy machine trains as much. Needs trl; run it from the
-repository's root:
+minutes of `--threads` processors, so that a busy machine trains as much. A cold start and runs that
+`--out` holds already are not made again. Needs trl; run it from the repository's root:
 `PYTHONPATH=. python benchmarks/train_plp.py`.
 """
 
@@ -110,7 +109,7 @@ def fine_tune(model: Any, tokenizer: Any, arguments: argparse.Namespace) -> int:
             warmup_steps=10,
             beta=0.0,
             max_steps=100_000,
-            logging_steps=10,
+            logging_steps=5,
             use_cpu=True,
             bf16=False,
             report_to=[],
@@ -128,15 +127,8 @@ def measure(name: str, model: str, arguments: argparse.Namespace) -> Path:
     out: Path = arguments.out / name
     command = [sys.executable, "-m", "reghar", "run", "--model", model, "--tasks", "ladder"]
     command += ["--budgets", ",".join(map(str, range(0, 513, 32))), "--max-tokens", "1024"]
-    command += [
-        "--samples",
-        str(arguments.samples),
-        "--frontier",
-        arguments.frontier,
-        "--out",
-        str(out),
-        "--resume",
-    ]
+    command += ["--samples", str(arguments.samples), "--frontier", arguments.frontier]
+    command += ["--out", str(out), "--resume"]
     subprocess.run(command, check=True)
     return out
 
@@ -152,7 +144,7 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=4)
     parser.add_argument("--longest", type=int, default=24, help="steps of the longest ladder in training")
     parser.add_argument("--cold-start", type=int, default=800, metavar="STEPS")
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--temperature", type=float, default=0.6, help="of PLP; the models' own is 0.6")
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--samples", type=int, default=2, help="a problem, in the evaluation")
     parser.add_argument("--frontier", default="ladder", help="a name or a file")
