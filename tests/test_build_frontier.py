@@ -127,3 +127,19 @@ def test_the_command_builds_from_stored_runs(
     assert main(["frontier", "build", *runs, "-o", out]) == 2
     assert "unequal protocols: budgets: [0, 64, 256] != [0, 64, 128]" in capsys.readouterr().err
     assert main(["frontier", "build", str(tmp_path / "none"), "-o", out]) == 2
+
+
+def test_the_interval_is_that_of_the_run_that_won() -> None:
+    """A run that is always wrong stands first: the other one wins everywhere, and its interval is shown."""
+    never, mostly = outcomes_of(np.zeros((12, 4, 4)), BUDGETS), random_outcomes(12, 4, BUDGETS, skill=0.6)
+    mostly = replace(mostly, outcome=np.where(np.array(BUDGETS) == 0, 1, mostly.outcome).astype(np.int8))
+    found = build([run_of("never", never), run_of("mostly", mostly)], base_model="b", source=SOURCE)
+    task = found.task("aime24")
+    assert task.low is not None
+    assert task.high is not None
+    assert task.accuracy[-1] > 0.4
+    ends = list(zip(task.low, task.accuracy, task.high, strict=True))
+    assert all(low <= accuracy <= high for low, accuracy, high in ends)
+    assert task.low[-1] > 0.1
+    alone = build([run_of("mostly", mostly)], base_model="b", source=SOURCE).task("aime24")
+    assert (task.low[-1], task.high[-1]) == ((alone.low or ())[-1], (alone.high or ())[-1])

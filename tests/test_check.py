@@ -12,10 +12,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from helpers.outcome_arrays import random_outcomes
-from helpers.stored_runs import BUDGETS, CORRECT, harder, resampled, three_runs, write_data, write_run
+from helpers.stored_runs import BUDGETS, CORRECT, TASKS, harder, resampled, three_runs, write_data, write_run
+from scipy.special import ndtr
 
 from reghar.cli import main
-from reghar.compare.evidence import StoredSide
+from reghar.compare.evidence import ReportSide, StoredSide
+from reghar.compare.evidence import _mean as mean_of_tasks
 from reghar.compare.gates import Gate, gates_from_flags
 from reghar.compare.measured import Bootstrap
 from reghar.compare.unpaired import independent_difference
@@ -27,7 +29,7 @@ from reghar.measures.bootstrap import problem_expansion
 from reghar.measures.catalogue import Measure, rounded
 from reghar.measures.estimate import Difference, Estimate
 from reghar.report.schema import Report
-from reghar.store import load_run
+from reghar.store import StoredRun, load_run
 
 PAIRS = 1000
 
@@ -127,7 +129,12 @@ def test_both_claims_are_corrected_for_the_number_of_gates(
         units=4_000,
     )
     assert [one.state for one in decide([evidence])] == [alone]
-    assert [one.state for one in decide([evidence] * 2)] == [together] * 2
+    both = decide([evidence] * 2)
+    assert [one.state for one in both] == [together] * 2
+    # Found at Holm's smallest level with 80% power: 1.96 + 0.84 standard errors of one, 2.24 + 0.84 of two.
+    error = evidence.difference.standard_error
+    assert decide([evidence])[0].detectable == pytest.approx((1.96 + 0.8416) * error, rel=2e-3)
+    assert both[0].detectable == pytest.approx((2.2414 + 0.8416) * error, rel=2e-3)
 
 
 @pytest.mark.parametrize(("harm", "unit"), [(1.0, "tokens"), (-1.0, "fraction")])
@@ -337,6 +344,60 @@ def test_unpaired_difference_by_hand() -> None:
     assert independent_difference(figure(9, 9, 9), figure(9, 9, 9)).p_value == 1  # type: ignore[union-attr]
 
 
+def test_a_lopsided_pair_by_hand() -> None:
+    """Half-widths 3, 4 below and 6, 8 above: which side's end counts, the error and the levels."""
+    one = Measure(name="reg", value=20.0, unit="tokens", higher_is_better=False, low=17.0, high=26.0)
+    other = Measure(name="reg", value=10.0, unit="tokens", higher_is_better=False, low=2.0, high=14.0)
+    found = independent_difference(one, other)
+    assert found is not None
+    assert (found.value, found.low, found.high) == (10, pytest.approx(10 - 5), pytest.approx(10 + 10))
+    assert found.standard_error == pytest.approx((5 + 10) / 2 / 1.959964)
+    assert found.detectable == pytest.approx((1.959964 + 0.841621) * found.standard_error)
+    narrow = found.noise.interval(0.9)
+    assert narrow == (
+        pytest.approx(10 - 5 * 1.644854 / 1.959964),
+        pytest.approx(10 + 10 * 1.644854 / 1.959964),
+    )
+    # One-sided: 2 half-widths below 10 at 0, 1 above at 20.
+    assert found.noise.p_at_most(0) == pytest.approx(ndtr(-2 * 1.959964))
+    assert found.noise.p_at_least(20) == pytest.approx(ndtr(-1.959964))
+
+
+def test_a_mean_over_tasks_of_reported_figures_by_hand() -> None:
+    tasks = [
+        Measure(name="x", value=value, unit="fraction", higher_is_better=True, low=low, high=high)
+        for value, low, high in ((0.5, 0.47, 0.54), (0.7, 0.66, 0.73))
+    ]
+    mean = mean_of_tasks(tasks)
+    assert mean.value == pytest.approx(0.6)
+    assert (mean.low, mean.high) == (pytest.approx(0.6 - 0.025), pytest.approx(0.6 + 0.025))
+
+
+def test_a_reports_accuracy_is_read_at_the_budget_that_was_named(runs: dict[str, Path]) -> None:
+    report = Report.read(runs["first"])
+    reported = ReportSide(label="x", report=report)
+    for column, budget in enumerate(BUDGETS):
+        found = reported.figure(Gate(measure=f"accuracy@{budget}", task="amc23"))
+        assert found is not None
+        assert found.value == report.tasks["amc23"].curve.accuracy[column]
+        low = report.tasks["amc23"].curve.low
+        assert low is not None
+        assert found.low == low[column]
+
+
+def test_a_worse_run_is_worse_than_a_report_too(runs: dict[str, Path]) -> None:
+    baseline = ReportSide(label="base", report=Report.read(runs["first"]))
+    stored = [load_run(runs["worse"]).outcomes(task) for task in ("amc23", "aime24")]
+    found = gather(Gate(measure="reg"), side(*stored, replicates=300), baseline)
+    assert found.test == "unpaired"
+    areas = [
+        np.mean([np.trapezoid(one.correct.mean(axis=(0, 1)), one.budgets) for one in outcomes])
+        for outcomes in (stored, [load_run(runs["first"]).outcomes(task) for task in ("amc23", "aime24")])
+    ]
+    assert found.worsening == pytest.approx(areas[1] - areas[0])
+    assert found.worsening > 0
+
+
 def frontier_file(path: Path, accuracy: float) -> Path:
     tasks = {
         task: TaskFrontier(budgets=(0, 512), accuracy=(accuracy, accuracy), samples=8, problems=count)
@@ -350,6 +411,11 @@ def frontier_file(path: Path, accuracy: float) -> Path:
     return path
 
 
+def mean_area_of(run: StoredRun, task: str) -> float:
+    one = run.outcomes(task)
+    return float(np.trapezoid(one.correct.mean(axis=(0, 1)), one.budgets))
+
+
 def test_the_limit_on_reg(runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = frontier_file(tmp_path / "made-up.json", 0.9)
     limited = (runs["first"], "--frontier", file, "--max-reg")
@@ -357,6 +423,13 @@ def test_the_limit_on_reg(runs: dict[str, Path], tmp_path: Path, capsys: pytest.
     assert "against the limit of 5.0" in capsys.readouterr().out
     assert checked(*limited, 460) == 0
     assert checked(*limited, 5, "--tolerance", 460) == 0
+    # A frontier of task means alone: samples are drawn, and more of them would decide.
+    capsys.readouterr()
+    reg = float(np.mean([0.9 * 512 - mean_area_of(load_run(runs["first"]), task) for task in TASKS]))
+    assert checked(*limited, f"{reg + 0.5:.1f}") == 4
+    printed = capsys.readouterr().out
+    assert "about this benchmark and other draws of the model" in printed
+    assert "samples per problem would decide (now 8)" in printed
     # With a frontier the sentence names both figures of REG.
     capsys.readouterr()
     assert checked(runs["worse"], "--baseline", runs["first"], "--frontier", file) == 1

@@ -245,6 +245,9 @@ def test_an_incomplete_run_is_measured_on_what_is_there_and_says_so() -> None:
     assert "incomplete: measured on the 37 of 40 traces" in measured.notes[0]
     assert len(measured.problems) == measured.curve.problems == 19
     assert outcomes.problems[5] not in measured.problems
+    # Every budget has all answers here, the whole traces lack three.
+    assert [sum(counts) for counts in zip(*measured.outcomes.values(), strict=True)] == [40] * len(BUDGETS)
+    assert sum(measured.full_outcomes.values()) == 37
 
 
 def test_ungraded_answers_bound_the_accuracy() -> None:
