@@ -10,17 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.outcome_arrays import outcomes_of
+from helpers.outcome_arrays import outcomes_of, random_outcomes
 from helpers.stored_runs import CORRECT, TASKS, resampled, three_runs, write_data
 
 from reghar.cli import main
 from reghar.compare import render
 from reghar.compare.balanced import balanced_cells, correct_lengths, solved
-from reghar.compare.measured import Bootstrap, measure_side, paired
+from reghar.compare.measured import Bootstrap, MeasuredSide, measure_side, paired
 from reghar.compare.sides import Side, load_sides, only_problems, up_to_budget
-from reghar.compare.table import Comparison, compare, relative_change
+from reghar.compare.table import Comparison, _cells, compare, relative_change
 from reghar.errors import InputError
 from reghar.frontiers.choose import FrontierChoice
+from reghar.frontiers.frontier import TaskFrontier
+from reghar.measures.task import task_measures
 from reghar.store import load_run
 
 QUICK = Bootstrap(replicates=500)
@@ -370,3 +372,23 @@ def test_the_pooled_average_weighs_every_sample(comparison: Comparison, runs: di
     assert comparison.cell("average_pooled", "second", "accuracy_full").value == pytest.approx(right)
     assert pooled.difference is None
     assert "average_pooled  second" in render.comparison_terminal(comparison, None)
+
+
+def test_reg_on_another_grid_is_another_measure() -> None:
+    frontier = TaskFrontier(budgets=(0, 512), accuracy=(0.2, 0.9), samples=4, problems=12)
+    sides = [
+        MeasuredSide(
+            label=label,
+            tasks=(task_measures(random_outcomes(12, 4, grid, seed=4), frontier, replicates=50),),
+        )
+        for label, grid in (("fine", (0, 128, 256, 512)), ("coarse", (0, 256, 512)))
+    ]
+    cells = {cell.measure: cell for cell in _cells("aime24", *sides)}
+    assert cells["reg"].value is not None
+    assert (cells["reg"].change, cells["reg"].difference) == (None, None)
+    assert cells["mean_length"].difference is not None
+    same = {
+        cell.measure: cell
+        for cell in _cells("aime24", sides[0], MeasuredSide(label="b", tasks=sides[0].tasks))
+    }
+    assert same["reg"].difference is not None
