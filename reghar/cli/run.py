@@ -55,6 +55,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
     from reghar.demo import settings as demo
     from reghar.prompting.scripted import SCRIPTED_MODEL
     from reghar.prompting.tokenizer import DEMO_PREFIX
+    from reghar.run.model_sampling import with_model_sampling
     from reghar.tasks.task import short_name
 
     given = given_settings(arguments)
@@ -64,7 +65,7 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
     if "tasks" not in settings:
         raise InputError("--tasks is missing; `reghar tasks list` shows them")
     settings["tasks"] = tuple(short_name(name) for name in settings["tasks"])
-    return RunSettings(**settings)
+    return RunSettings(**with_model_sampling(settings))
 
 
 def handle(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from lm_eval.api.registry import register_model
 from reghar.errors import InputError
 from reghar.lm_eval_bridge.requests import Requests, RunAnswers
 from reghar.lm_eval_bridge.task import TraceText
+from reghar.run.model_sampling import with_model_sampling
 from reghar.run.plan import output_folder
 from reghar.run.planning import make_plan
 from reghar.run.settings import RunSettings
@@ -72,7 +73,7 @@ class RegharLM(LM):  # type: ignore[misc]
 
         tasks = tuple(short_name(name) for name in asked.tasks)
         most = max(len(each) for each in asked.tasks.values())
-        plan = make_plan(RunSettings(tasks=tasks, limit=most, **self._settings))
+        plan = make_plan(RunSettings(tasks=tasks, limit=most, **with_model_sampling(self._settings)))
         for name, problems in plan.problems.items():
             asked.check(name, problems, plan.protocol.sampling)
         path = self._out or output_folder(plan)

@@ -5,6 +5,7 @@ Only the configuration and the tokenizer are read here; the weights are the engi
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ def load_model(name: str, revision: str | None = None, *, trust_remote_code: boo
 
     `trust_remote_code` lets the model's own code run, as it does in the engine.
     """
-    path = _locate(name)
+    path = locate_model(name)
     config, tokenizer, commit = _read_pretrained(name, path, revision, trust_remote_code=trust_remote_code)
     return Model(
         name=name,
@@ -78,7 +79,8 @@ def load_model(name: str, revision: str | None = None, *, trust_remote_code: boo
     )
 
 
-def _locate(name: str) -> str:
+def locate_model(name: str) -> str:
+    """The folder or hub name behind `--model`. Raises `InputError` for what can be neither."""
     if name.startswith(DEMO_PREFIX):
         from reghar import demo
 
@@ -149,6 +151,12 @@ class PretrainedTokenizer:
     def pretrained(self) -> Any:
         """The tokenizer itself."""
         return self._tokenizer
+
+    def with_template(self, text: str) -> PretrainedTokenizer:
+        """The same with another chat template."""
+        tokenizer = copy.copy(self._tokenizer)
+        tokenizer.chat_template = text
+        return PretrainedTokenizer(tokenizer)
 
     def encode_text(self, text: str) -> list[int]:
         """See `Tokenizer`."""

@@ -86,8 +86,8 @@ def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
             "'repetition_detection={...}', not --repetition-detection",
         ),
         (
-            bool(settings.chat_template_arguments) or settings.thinking is not None,
-            "a chat server renders its own template: leave out --chat-template-arg and "
+            bool(settings.chat_template_arguments or settings.chat_template or settings.thinking),
+            "a chat server renders its own template: leave out --chat-template, --chat-template-arg and "
             "--thinking-delimiters, or give fields of the request with --body",
         ),
         (

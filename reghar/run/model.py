@@ -7,6 +7,7 @@ from dataclasses import replace
 from reghar.engines.version import require_version
 from reghar.errors import InputError
 from reghar.prompting.scripted import SCRIPTED_MODEL, scripted_model
+from reghar.prompting.template_file import with_template_file
 from reghar.prompting.tokenizer import Model, load_model
 from reghar.protocol import Tokens
 from reghar.run.settings import RunSettings
@@ -14,6 +15,13 @@ from reghar.run.settings import RunSettings
 
 def model_of(settings: RunSettings) -> Model:
     """The model that is named, without its weights. Raises `InputError` for one that the engine has not."""
+    model = _named(settings)
+    if settings.chat_template is None:
+        return model
+    return replace(model, tokenizer=with_template_file(model.tokenizer, settings.chat_template))
+
+
+def _named(settings: RunSettings) -> Model:
     if settings.engine == "scripted":
         return scripted_model()
     if settings.model != SCRIPTED_MODEL:

@@ -166,6 +166,13 @@ class RunSettings:
         _CONTROL, "effort, template: in the system prompt; holds {setting}", metavar="TEXT", default=None
     )
 
+    sampling: Literal["flags", "model"] = option(
+        _SAMPLING,
+        "model: temperature, top_p, top_k, min_p and penalties from the model's generation_config.json, "
+        "where no flag says otherwise",
+        default="flags",
+    )
+    """Once resolved, by `reghar.run.model_sampling`, only a record: the numbers are in their own fields."""
     temperature: float = option(
         _SAMPLING, "temperature of the traces", metavar="T", bounds=_TEMPERATURES, default=0.6
     )
@@ -235,6 +242,12 @@ class RunSettings:
         metavar="TEXT",
         default=None,
         default_text="what the chat template does without one",
+    )
+    chat_template: str | None = option(
+        _SAMPLING,
+        "Jinja file in the place of the tokenizer's own chat template",
+        metavar="FILE",
+        default=None,
     )
     chat_template_arguments: dict[str, Any] = option(
         _SAMPLING,
