@@ -59,6 +59,10 @@ class TaskProtocol(_Part):
     """How many problems the whole task has; more than `problem_ids` under `--limit`."""
     samples: int
     """Samples a problem."""
+    few_shot: int = field(default=0, metadata=_LATER)
+    """Examples that stand before every question."""
+    few_shot_sha256: str | None = field(default=None, metadata=_LATER)
+    """Of their questions and answers; None without any."""
     window: str | None = field(default=None, metadata=_LATER)
     """First and last day of the contests whose problems it has, `2024-08-01,2025-05-01`; None where they
     have no days."""

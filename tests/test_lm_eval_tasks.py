@@ -256,3 +256,15 @@ def test_a_generated_task_in_both(tmp_path: Path) -> None:
     assert [problem.gold for problem in ours] == [("1",), ("2",), ("3",), ("4",)]
     assert [theirs.doc_to_text(document) for document in theirs.eval_docs] == [p.question for p in ours]
     assert theirs.process_results(theirs.eval_docs[2], ["\\boxed{3}"])["accuracy_full"] == 1.0
+
+
+def test_few_shot_examples_are_those_of_reghar_and_in_its_order(tmp_path: Path) -> None:
+    from reghar.tasks.few_shot import load_examples
+
+    (tmp_path / "gsm8k.jsonl").write_text('{"id": "a", "problem": "6 x 7?", "answer": "42"}\n')
+    [task] = load_in_lm_eval(["gsm8k"], data_dir("tasks"), data_dir=str(tmp_path)).values()
+    context = task.fewshot_context(next(iter(task.eval_docs)), num_fewshot=8)
+    examples = load_examples(load_task("gsm8k"), 8)
+    places = [context.index(text) for example in examples for text in example]
+    assert places == sorted(places)
+    assert len(set(places)) == 16

@@ -76,7 +76,7 @@ class Schedule:
 
     async def do(self, job: Job) -> JobResult:
         """One job: the trace, unless it is stored, and its answers."""
-        prompt_ids = self.prompt.with_setting(job.setting).encode(job.problem.question)
+        prompt_ids = self.prompt.with_setting(job.setting).encode(job.problem.question, job.problem.task)
         if job.trace is None:
             # A lost trace is drawn again from its start, probes and all: it stays one draw of its seed.
             return await _redraw(lambda: self._generate(job, prompt_ids))

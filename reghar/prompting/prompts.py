@@ -6,6 +6,7 @@ that writes its own BOS never gets a second one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
@@ -29,6 +30,8 @@ class PromptFormat:
     """System prompt; None leaves it to the template."""
     suffix: str | None = None
     """What follows every question and a blank line; None for nothing."""
+    examples: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By task, (question, answer) of the examples that stand before each of its questions."""
     arguments: dict[str, object] = field(default_factory=dict)
     """Arguments of the chat template, such as `enable_thinking`."""
     today: date = PROMPT_DATE
@@ -39,20 +42,24 @@ class PromptFormat:
         """True for a base model without a chat template."""
         return not self.tokenizer.has_chat_template
 
-    def render(self, question: str) -> str:
-        """The prompt's text, up to where the response begins."""
+    def render(self, question: str, task: str | None = None) -> str:
+        """The prompt's text, up to where the response begins; with the examples of its task, if any."""
+        examples = () if task is None else self.examples.get(task, ())
         if self.suffix is not None:
             question = f"{question}\n\n{self.suffix}"
         if self.is_plain:
             system = f"{self.system}\n\n" if self.system else ""
-            return f"{self.tokenizer.bos}{system}{question}\n\n"
+            shown = "".join(f"{asked}\n\n{answer}\n\n" for asked, answer in examples)
+            return f"{self.tokenizer.bos}{system}{shown}{question}\n\n"
         messages = [{"role": "system", "content": self.system}] if self.system is not None else []
+        for asked, answer in examples:
+            messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
         messages.append({"role": "user", "content": question})
         return self.tokenizer.render_chat(messages, self.arguments, self.today)
 
-    def encode(self, question: str) -> list[int]:
-        """The prompt's token ids."""
-        return self.tokenizer.encode_text(self.render(question))
+    def encode(self, question: str, task: str | None = None) -> list[int]:
+        """The prompt's token ids; see `render`."""
+        return self.tokenizer.encode_text(self.render(question, task))
 
     def with_setting(self, setting: Setting) -> PromptFormat:
         """The same with what a setting of a control method adds to system prompt and question."""

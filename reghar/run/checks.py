@@ -81,6 +81,10 @@ def _chat_checks(settings: RunSettings) -> list[tuple[bool, str]]:
             "a chat server ends its own replies: give --body 'stop=[\"TEXT\"]', not --stop",
         ),
         (
+            settings.few_shot > 0,
+            "--few-shot is not for --engine chat: put the examples into --system-prompt",
+        ),
+        (
             settings.repetition_detection is not None,
             "a chat server ends its own replies: where it takes the field, give --body "
             "'repetition_detection={...}', not --repetition-detection",

@@ -58,7 +58,9 @@ def task_costs(plan: Plan) -> dict[str, TaskCost]:
     for name, problems in plan.problems.items():
         samples = protocol.tasks[name].samples
         plain = len(problems) * samples
-        prompt_tokens = sum(len(plan.prompt.encode(problem.question)) for problem in problems) * samples
+        prompt_tokens = (
+            sum(len(plan.prompt.encode(problem.question, problem.task)) for problem in problems) * samples
+        )
         cuts = [*budgets, *(budget for setting in plan.control for budget in setting.budgets)]
         probes = plain * len(cuts)
         costs[name] = TaskCost(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from reghar.budgets import parse_budgets
@@ -31,6 +32,7 @@ from reghar.run.plan import Plan
 from reghar.run.questions import (
     check_probe,
     default_probe,
+    examples_of,
     problems_of,
     sandbox_notes,
     task_protocols,
@@ -71,12 +73,15 @@ def _token_plan(settings: RunSettings) -> Plan:
     # The model first: a name that does not exist is said before any data set is fetched.
     model, tokens, served_notes = ask_servers(settings, model_of(settings))
     problems = problems_of(settings, tasks)
-    prompt = _prompt_format(settings, model)
+    prompt = replace(_prompt_format(settings, model), examples=examples_of(settings, tasks))
     delimiters = find_delimiters(model.tokenizer, _thinking(settings, model))
     control = control_of(settings, budgets, delimiters)
     prompts = [prompt.with_setting(setting) for setting in (PLAIN, *control) if setting.after is None]
     longest = max(
-        len(each.encode(p.question)) for each in prompts for several in problems.values() for p in several
+        len(each.encode(p.question, p.task))
+        for each in prompts
+        for several in problems.values()
+        for p in several
     )
     room = probe_room(probe, model, delimiters)
     at_end = room if forces_at_the_end(settings, control) else 0

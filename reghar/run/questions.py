@@ -10,6 +10,7 @@ from reghar.prompting.probes import CODE_PRESET, DEFAULT_PRESET, Probe
 from reghar.protocol import TaskProtocol
 from reghar.run.settings import RunSettings
 from reghar.tasks import Problem, Task, load_problems, load_task, problems_digest
+from reghar.tasks.few_shot import Example, examples_digest, load_examples
 from reghar.tasks.subset import parse_window
 
 
@@ -66,6 +67,11 @@ def problems_of(settings: RunSettings, tasks: Mapping[str, Task]) -> dict[str, l
     return {name: load_problems(task, settings.data_dir, settings.limit) for name, task in tasks.items()}
 
 
+def examples_of(settings: RunSettings, tasks: Mapping[str, Task]) -> dict[str, tuple[Example, ...]]:
+    """The few-shot examples of each task. Raises `InputError` where one has too few."""
+    return {name: load_examples(task, settings.few_shot) for name, task in tasks.items()}
+
+
 def task_protocols(
     settings: RunSettings,
     tasks: Mapping[str, Task],
@@ -82,6 +88,7 @@ def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: 
     from reghar.grading import DEFAULT_TOLERANCE
 
     whole = problems if settings.limit is None else load_problems(task, settings.data_dir)
+    examples = load_examples(task, settings.few_shot)
     return TaskProtocol(
         version=task.version,
         kind=task.answer.kind,
@@ -91,5 +98,7 @@ def _task_protocol(task: Task, problems: list[Problem], samples: int, settings: 
         problems_sha256=problems_digest(problems),
         of_problems=len(whole),
         samples=samples,
+        few_shot=len(examples),
+        few_shot_sha256=examples_digest(examples) if examples else None,
         window=task.window,
     )

@@ -243,6 +243,13 @@ class RunSettings:
         default=None,
         default_text="what the chat template does without one",
     )
+    few_shot: int = option(
+        _SAMPLING,
+        "examples that stand before every question: the first N of the task's own (fewshot_config)",
+        metavar="N",
+        bounds=Bounds(low=0),
+        default=0,
+    )
     chat_template: str | None = option(
         _SAMPLING,
         "Jinja file in the place of the tokenizer's own chat template",

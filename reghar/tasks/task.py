@@ -109,6 +109,8 @@ class Task:
     drawn together in a bootstrap over problems. None where each stands alone."""
     private: bool
     """The authors ask that examples never appear in plain text online: never shown."""
+    few_shot: Mapping[str, Any] | None = None
+    """lm-eval's `fewshot_config`, read by `reghar.tasks.few_shot` where examples are asked for."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """The YAML's `metadata`, which lm-eval hands to a `custom_dataset` function."""
 
@@ -193,8 +195,16 @@ def task_from_config(config: Mapping[str, Any], path: Path) -> Task:
         shuffle_seed=settings.shuffle_seed,
         cluster=settings.cluster,
         private=settings.private,
+        few_shot=_mapping(config, "fewshot_config", path),
         metadata=metadata,
     )
+
+
+def _mapping(config: Mapping[str, Any], key: str, path: Path) -> Mapping[str, Any] | None:
+    value = config.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise InputError(f"{path}: {key} is {str(value)[:60]!r}: give a mapping")
+    return value
 
 
 def _read_metadata(metadata: object, path: Path) -> _Metadata:

@@ -95,7 +95,7 @@ def forced_reward(
 class _Rendered(PromptFormat):
     """Prompts that come as text with their template filled in."""
 
-    def render(self, question: str) -> str:
+    def render(self, question: str, task: str | None = None) -> str:  # noqa: ARG002 - it is in the text
         """The text as it is."""
         return question
 
