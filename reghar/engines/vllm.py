@@ -244,7 +244,7 @@ class VllmEngine:
         await asyncio.to_thread(self._warden.dismiss)
 
 
-def _chunk(output: Any, *, may_repeat: bool) -> Chunk:
+def _chunk(output: Any, *, may_repeat: bool = False) -> Chunk:
     completion = output.outputs[0]
     token_ids = list(completion.token_ids)
     reason = completion.finish_reason
