@@ -1,6 +1,7 @@
 """Where an engine ran is recorded, read again, and told where compared runs differ in it."""
 
 from dataclasses import asdict, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from reghar.compare.gates import gates_from_flags
 from reghar.compare.sides import Side, load_sides
 from reghar.compare.table import compare
 from reghar.engines.base import EngineInfo
-from reghar.engines.environment import Environment, engine_variables
+from reghar.engines.environment import Environment, engine_variables, engine_versions
 from reghar.store.manifest import EngineRecord, Session
 
 RUN = Path(__file__).resolve().parents[1] / "results" / "reference" / "terse"
@@ -21,14 +22,19 @@ RUN = Path(__file__).resolve().parents[1] / "results" / "reference" / "terse"
 def test_variables_are_vllms_without_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VLLM_API_KEY", "VLLM_SOME_TOKEN", "VLLM_PASSWORD", "OTHER"):
         monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("VLLM_PLUGIN", "sk-0123456789")
+    monkeypatch.setenv("VLLM_MIRROR", "https://me:word@example.org/wheels")
     monkeypatch.setenv("VLLM_LOGGING_LEVEL", "INFO")
     found = engine_variables()
     assert found["VLLM_LOGGING_LEVEL"] == "INFO"
+    assert not {"VLLM_PLUGIN", "VLLM_MIRROR"} & set(found), "by their values"
     assert not {"VLLM_API_KEY", "VLLM_SOME_TOKEN", "VLLM_PASSWORD", "OTHER"} & set(found)
 
 
 def test_what_an_engine_tells_is_read_again_as_it_was_written() -> None:
-    environment = Environment(gpus=("A", "A"), dtype="bfloat16", variables={"VLLM_X": "1"})
+    environment = Environment(
+        gpus=("A", "A"), dtype="bfloat16", versions=engine_versions(), variables={"VLLM_X": "1"}
+    )
     info = EngineInfo(
         name="vllm", version="1", host="A", arguments={}, kv_caches=(5, None), environment=environment
     )
@@ -36,6 +42,7 @@ def test_what_an_engine_tells_is_read_again_as_it_was_written() -> None:
     again = EngineRecord.model_validate_json(record.model_dump_json())
     assert again == record
     assert again.environment is not None
+    assert again.environment.versions["torch"] == version("torch")
     assert (again.environment.gpus, again.environment.dtype) == (("A", "A"), "bfloat16")
     assert again.kv_caches == (5, None)
 

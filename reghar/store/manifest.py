@@ -33,6 +33,8 @@ class EnvironmentRecord(_ManifestRecord):
     dtype: str | None = None
     """Of weights and activations."""
     quantization: str | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    """vLLM, torch and transformers."""
     variables: dict[str, str] = Field(default_factory=dict)
     """`VLLM_*` in the environment."""
 
