@@ -26,7 +26,7 @@ from reghar.lm_eval_bridge.hooks import process_results
 from reghar.report.page.build import PageRun, index
 from reghar.report.schema import Report
 from reghar.run.rescore import rescore
-from reghar.store import load_run
+from reghar.store import StoredRun, load_run
 from reghar.store.problems import read_problems
 from reghar.tasks import load_problems, load_task
 from reghar.tasks.code_tests import read_tests
@@ -185,7 +185,7 @@ def test_a_run_of_programs_from_prompt_to_page(command: list[str], tmp_path: Pat
     problem = shown["runs"][0]["tasks"]["programs"]["problems"][0]
     assert problem["gold"] == ["1 test of input and output"]
     assert problem["code"]
-    assert main(["scaling", str(tmp_path / "run"), "--majority", "1,2", "--pass", "1,2"]) == 0
+    scaled(run, tmp_path)
     # Graded again from what is stored: no data set, the same scores.
     shutil.rmtree(tmp_path / "data")
     before = run.scores.sort_values(["problem", "sample", "budget"]).to_dict("records")
@@ -193,6 +193,30 @@ def test_a_run_of_programs_from_prompt_to_page(command: list[str], tmp_path: Pat
     after = load_run(tmp_path / "run").scores.sort_values(["problem", "sample", "budget"]).to_dict("records")
     assert json.dumps(before) == json.dumps(after)
     assert read_tests(read_problems(tmp_path / "run")[2].gold[0]).outputs == ("2\n",)
+
+
+def scaled(run: StoredRun, folder: Path) -> None:
+    """pass@k and the best of k are had of programs, votes are not."""
+    words = ["scaling", str(folder / "run"), "--json"]
+    assert main([*words, "--pass", "1,2"]) == 0
+    assert main([*words, "--majority", "1,2"]) == 2
+    rows = [
+        {"task": "programs", "problem": row.problem, "sample": int(row.sample), "budget": None, "score": 0.5}
+        for row in run.traces.itertuples(index=False)
+    ]
+    rows += [
+        {
+            "task": "programs",
+            "problem": row.problem,
+            "sample": int(row.sample),
+            "budget": int(row.budget),
+            "score": 1,
+        }
+        for row in run.answers[run.answers["forced"]].itertuples(index=False)
+    ]
+    scores = folder / "scores.jsonl"
+    scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert main([*words, "--scores", str(scores), "--majority", "1,2"]) == 0
 
 
 def test_no_sandbox_no_run_unless_allowed(

@@ -114,6 +114,18 @@ def test_every_task_reads_its_data_set_at_the_pinned_revision(
     assert ids == {"aime24": "2024-I-1", "math500": "test/prealgebra/0.json", "gsm8k": "0"}
 
 
+def test_code_tasks_read_theirs_at_the_pinned_revision(endpoint: str, tmp_path: Path) -> None:
+    wanted = {
+        "humaneval": ["HumanEval/0", "HumanEval/1", "HumanEval/2"],
+        "livecodebench": ["abc001_a", "9001"],
+    }
+    read = ask(endpoint, tmp_path / "home", [["problems", name] for name in wanted])
+    for (name, ids), (problems, said) in zip(wanted.items(), read, strict=True):
+        assert said == ""
+        assert [identity for identity, _, _ in problems] == ids, name
+        assert all(json.loads(gold) for _, _, [gold] in problems)
+
+
 def test_a_gated_data_set_needs_a_token(endpoint: str, tmp_path: Path) -> None:
     gated = dry_run("--model", "demo:terse", "--tasks", "gpqa_diamond")
     ((code, said),) = ask(endpoint, tmp_path / "home", [gated])

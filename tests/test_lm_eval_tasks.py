@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.code_problems import HUMANEVAL, LIVECODEBENCH
 
 from reghar.lm_eval_bridge.hooks import problems, process_results
 from reghar.paths import data_dir
 from reghar.tasks import load_problems, load_task
 
 NAMES = ("aime24", "aime25", "amc23", "math500", "minerva_math", "gpqa_diamond", "gsm8k", "olympiadbench")
+
+OTHERS = ("aime25_i", "livemathbench", "humaneval", "livecodebench")
+"""Those of which there is no data here."""
 
 OWN_TASK = """
 include: {shared}
@@ -75,13 +79,11 @@ def lm_eval(*arguments: str, cwd: Path) -> str:
     return result.stdout
 
 
-def test_validate_finds_all_eight(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_validate_finds_all(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """The entry point of the command `lm_eval`, without a process of its own: it takes seconds to start."""
     from lm_eval.__main__ import cli_evaluate
 
-    names = ",".join(f"reghar_{name}" for name in NAMES)
+    names = ",".join(f"reghar_{name}" for name in (*NAMES, *OTHERS))
     monkeypatch.setattr(
         sys, "argv", ["lm_eval", "validate", "--tasks", names, "--include_path", str(data_dir("tasks"))]
     )
@@ -99,6 +101,26 @@ def test_questions_and_golds_are_those_of_reghar(name: str, benchmark_data: Path
     assert same
     assert [document["gold"] for document in documents] == [list(p.gold) for p in problems]
     assert [document["id"] for document in documents] == [p.id for p in problems]
+    assert str(task.VERSION) == load_task(name).version
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_rows_of_the_other_tasks_are_those_of_reghar(name: str, tmp_path: Path) -> None:
+    """Problems of our own in the form of the data sets."""
+    rows = {
+        "humaneval": HUMANEVAL,
+        "livecodebench": LIVECODEBENCH,
+        "aime25_i": [{"id": f"aime25-{i}", "problem": f"{i}?", "answer": i} for i in (3, 14, 15)],
+        "livemathbench": [{"id": i, "question": f"{i}?", "answer": "$\\pi$"} for i in range(2)],
+    }
+    text = "".join(json.dumps(row) + "\n" for row in rows[name])
+    (tmp_path / f"{'aime25' if name == 'aime25_i' else name}.jsonl").write_text(text)
+    [task] = load_in_lm_eval([name], data_dir("tasks"), data_dir=str(tmp_path)).values()
+    problems = load_problems(load_task(name), tmp_path)
+    documents = list(task.eval_docs)
+    assert len(documents) == len(problems) == len(rows[name]) - (name in ("aime25_i", "livecodebench"))
+    assert [task.doc_to_text(document) for document in documents] == [p.question for p in problems]
+    assert [document["gold"] for document in documents] == [list(p.gold) for p in problems]
     assert str(task.VERSION) == load_task(name).version
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reghar.errors import InputError
-from reghar.grading import GraderPool
+from reghar.grading import AnswerKind, GraderPool
 from reghar.measures.best_of_n import best_of_n
 from reghar.measures.bootstrap import problem_expansion
 from reghar.measures.clusters import Clusters
@@ -73,8 +73,12 @@ def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed:
         one["pass"] = _rows(spending.passes, outcomes.budgets, credit, spent, seed, outcomes)
     if spending.votes is None and spending.scores is None:
         return one
-    groups = answer_groups(run, task, pool)
-    if spending.votes is not None:
+    is_code = run.protocol.tasks[task].kind == AnswerKind.CODE
+    # Of programs with scores the best of k is known, which needs no groups.
+    groups = None if is_code and spending.scores is not None else answer_groups(run, task, pool)
+    if groups is None:
+        one["notes"].append("programs cannot be voted on: there is only the best of k")
+    elif spending.votes is not None:
         voted = majority(groups, counted, outcomes.budgets, spending.votes, seed=seed, task=task)
         one["majority"] = _rows(voted.votes, voted.budgets, voted.by_problem, spent, seed, outcomes)
     if spending.scores is not None and any(key[0] == task for key in spending.scores):
@@ -85,9 +89,9 @@ def _task(run: StoredRun, task: str, spending: Spending, pool: GraderPool, seed:
 
 
 def _scored(
-    run: StoredRun, task: str, groups: NDArray[np.int64], spending: Spending, seed: int
+    run: StoredRun, task: str, groups: NDArray[np.int64] | None, spending: Spending, seed: int
 ) -> dict[str, Any]:
-    """Weighted votes and best-of-N at the budgets where every sample has a score."""
+    """Best-of-N, and weighted votes where there are groups, at the budgets where every sample has a score."""
     outcomes = run.outcomes(task)
     scores = scores_of(run, task, spending.scores or {})
     known = ~np.isnan(scores).any(axis=(0, 1))
@@ -98,8 +102,12 @@ def _scored(
         )
     budgets = outcomes.budgets[known]
     spent = np.minimum(outcomes.counted[:, :, None], budgets).mean(axis=(0, 1))
-    samples = groups.shape[1]
+    samples = outcomes.full.shape[1]
     ks = spending.votes or [1 << power for power in range(samples.bit_length())]
+    best = best_of_n(outcomes.correct[:, :, known], scores[:, :, known], ks, task)
+    chosen = {"best": _rows(ks, budgets, best, spent, seed, outcomes)}
+    if groups is None:
+        return chosen
     voted = majority(
         groups[:, :, known],
         outcomes.counted,
@@ -109,11 +117,7 @@ def _scored(
         task=task,
         weights=scores[:, :, known],
     )
-    best = best_of_n(outcomes.correct[:, :, known], scores[:, :, known], ks, task)
-    return {
-        "weighted": _rows(ks, budgets, voted.by_problem, spent, seed, outcomes),
-        "best": _rows(ks, budgets, best, spent, seed, outcomes),
-    }
+    return {"weighted": _rows(ks, budgets, voted.by_problem, spent, seed, outcomes), **chosen}
 
 
 def _rejection_rows(result: Rejection, seed: int, outcomes: TaskOutcomes) -> list[dict[str, Any]]:

@@ -256,6 +256,6 @@ def _unboxed(full: Mapping[str, int]) -> list[str]:
     if 2 * silent <= total:
         return []
     return [
-        f"{silent} of {total} whole responses have no boxed answer; they count as wrong, also at every "
-        "budget that such a response never reached"
+        f"{silent} of {total} whole responses have no boxed answer (in a code task: no block of code); "
+        "they count as wrong, also at every budget that such a response never reached"
     ]

@@ -12,6 +12,7 @@ from string import ascii_uppercase
 import numpy as np
 from numpy.typing import NDArray
 
+from reghar.errors import InputError
 from reghar.grading import AnswerKind, GradeRequest, GraderPool
 from reghar.grading.outcome import Outcome
 from reghar.measures.scaling import ABSTAINS, RIGHT
@@ -28,8 +29,14 @@ def answer_groups(run: StoredRun, task: str, pool: GraderPool) -> NDArray[np.int
     """Shape (P, n, B): the group of equal answers that every stored answer of a task belongs to.
 
     Groups are numbered per problem: `RIGHT` for every answer that was graded correct, `ABSTAINS` for
-    no answer. Raises InputError for an incomplete run.
+    no answer. Raises InputError for an incomplete run, and for programs: whether two do the same cannot be
+    known, and to take all right ones as one would be a vote that knows the tests.
     """
+    if run.protocol.tasks[task].kind == AnswerKind.CODE:
+        raise InputError(
+            f"task {task}: programs cannot be voted on, since no two are known to be equal: leave out "
+            "--majority; --pass and the best of k by --scores need no vote"
+        )
     outcomes = run.outcomes(task)
     if not outcomes.complete:
         run.require_complete()
@@ -57,14 +64,11 @@ def _group(
     """The group, from 1 on, of every different wrong text.
 
     Texts are compared with the first of each group, the most frequent texts first, so that the groups
-    do not depend on the order of the run. A multiple choice's letters are the groups themselves. Programs
-    are equal where their texts are: whether two do the same cannot be known.
+    do not depend on the order of the run. A multiple choice's letters are the groups themselves.
     """
     kind = AnswerKind(settings.kind)
     order = sorted(Counter(answers).items(), key=lambda item: (-item[1], item[0]))
     left = [text for text, _ in order]
-    if kind is AnswerKind.CODE:
-        return {text: number for number, text in enumerate(left, RIGHT + 1)}
     letters = list(ascii_uppercase[: len(problem.choices)]) if kind is AnswerKind.CHOICE else []
     groups: dict[str, int] = {}
     number = RIGHT

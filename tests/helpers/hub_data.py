@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from helpers.code_problems import HUMANEVAL, LIVECODEBENCH
 from helpers.hub_api import Hub
 from reghar import demo
 from reghar.tasks import load_task
@@ -22,6 +23,8 @@ QUESTIONS = [f"What is ${a} + {b}$?" for a, b in SUMS]
 ANSWERS = [a + b for a, b in SUMS]
 SOLUTIONS = [f"Adding {b} to {a} gives {a + b}." for a, b in SUMS]
 MODEL = "demo-lab/terse"
+LIVECODEBENCH_DATA = "livecodebench/code_generation_lite"
+LIVECODEBENCH_COMMIT = "0fe84c3912ea0c4d4a78037083943e8f0c4dd505"
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:
@@ -122,6 +125,10 @@ def data_files() -> dict[str, dict[str, bytes]]:
             "main/test-00000-of-00001.parquet": _parquet(gsm8k),
             "socratic/test-00000-of-00001.parquet": _parquet(gsm8k[:1]),
         },
+        "humaneval": {
+            "README.md": _card(("openai_humaneval", "test", "openai_humaneval/test-*")),
+            "openai_humaneval/test-00000-of-00001.parquet": _parquet(HUMANEVAL),
+        },
         "olympiadbench": {
             "README.md": _card((maths, "train", f"{maths}/{maths}.parquet")),
             f"{maths}/{maths}.parquet": _parquet(olympiad),
@@ -130,7 +137,7 @@ def data_files() -> dict[str, dict[str, bytes]]:
 
 
 def make_hub() -> Hub:
-    """The eight data sets at the revisions that the tasks pin, each followed by a newer commit whose rows
+    """The data sets at the revisions that the tasks pin, each followed by a newer commit whose rows
     nobody may get, and a demo model."""
     hub = Hub()
     for name, files in data_files().items():
@@ -141,6 +148,12 @@ def make_hub() -> Hub:
         if dataset.revision is not None:
             spoilt = {path: content.replace(b"What", b"Wrong") for path, content in files.items()}
             hub.add("datasets", dataset.path, spoilt)
+    later = [{**LIVECODEBENCH[2], "question_id": str(number)} for number in range(3)]
+    names = ["test.jsonl", *(f"test{number}.jsonl" for number in range(2, 7))]
+    files = {name: _json_lines([row]) for name, row in zip(names, [*LIVECODEBENCH, *later], strict=True)}
+    files["code_generation_lite.py"] = b"raise SystemExit('data sets run no scripts')"
+    hub.add("datasets", LIVECODEBENCH_DATA, files, commit=LIVECODEBENCH_COMMIT)
+    hub.add("datasets", LIVECODEBENCH_DATA, dict.fromkeys(files, b"{}"))
     hub.add("models", MODEL, model_files(demo.MODELS["terse"]))
     return hub
 
