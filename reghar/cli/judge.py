@@ -72,23 +72,23 @@ def handle(arguments: argparse.Namespace) -> int:
     from reghar.store import load_run
     from reghar.store.judgements import read_judgements
 
-    panel = _panel(arguments)
+    plan = _plan(arguments)
     run = load_run(arguments.run)
     run.require_complete()
-    questions = open_questions(run, panel)
+    questions = open_questions(run, plan)
     if questions:
-        _ask(arguments, run, panel, questions)
-    judgements = [one for one in read_judgements(run.path) if one.repeat < panel.repeats]
-    summaries = summarize(run, judgements, panel.judge, panel.aspects)
+        _ask(arguments, run, plan, questions)
+    judgements = [one for one in read_judgements(run.path) if one.repeat < plan.repeats]
+    summaries = summarize(run, judgements, plan.judge, plan.aspects)
     if arguments.json:
         lines = [asdict(one) | {"measures_length": one.measures_length} for one in summaries]
-        sys.stdout.write(json.dumps({"judge": panel.judge, "aspects": lines}, indent=1) + "\n")
+        sys.stdout.write(json.dumps({"judge": plan.judge, "aspects": lines}, indent=1) + "\n")
     else:
         sys.stdout.write(_table(summaries))
     return 0
 
 
-def _panel(arguments: argparse.Namespace) -> JudgePlan:
+def _plan(arguments: argparse.Namespace) -> JudgePlan:
     from reghar.judge.asking import JudgePlan
     from reghar.store.judgements import Aspect
 
@@ -118,7 +118,7 @@ def _panel(arguments: argparse.Namespace) -> JudgePlan:
 
 
 def _ask(
-    arguments: argparse.Namespace, run: StoredRun, panel: JudgePlan, questions: Sequence[JudgeQuestion]
+    arguments: argparse.Namespace, run: StoredRun, plan: JudgePlan, questions: Sequence[JudgeQuestion]
 ) -> None:
     from reghar.engines.chat import ChatEngine
     from reghar.engines.preflight import base_urls
@@ -135,28 +135,28 @@ def _ask(
     prices = Prices(prompt=given.get("price_in") or 0.0, completion=given.get("price_out") or 0.0)
     engine = ChatEngine(
         base_urls(given["base_url"]),
-        panel.judge,
+        plan.judge,
         api_key_env=given.get("api_key_env"),
         connections=arguments.concurrency,
         timeout=given.get("request_timeout", 600.0),
         patience=given.get("patience", 120.0),
-        cap=CostCap(given.get("max_cost"), prices, _spent(read_judgements(run.path), panel, prices)),
+        cap=CostCap(given.get("max_cost"), prices, _spent(read_judgements(run.path), plan, prices)),
     )
     engine.start()
     sys.stderr.write(f"{len(questions)} judgements to ask\n")
     with RunFolder(run.path):
         writer = JudgementWriter(run.path)
         try:
-            asyncio.run(judge_traces(run, panel, questions, engine, arguments.concurrency, writer))
+            asyncio.run(judge_traces(run, plan, questions, engine, arguments.concurrency, writer))
         except (EngineError, StorageError, KeyboardInterrupt):
             sys.stderr.write("replies that came are stored; the same command goes on\n")
             raise
 
 
-def _spent(stored: Iterable[Judgement], panel: JudgePlan, prices: Prices) -> float:
+def _spent(stored: Iterable[Judgement], plan: JudgePlan, prices: Prices) -> float:
     """What this judge's stored replies have cost: a cap is of all of them together."""
     return sum(
-        prices.of(one.prompt_tokens, one.completion_tokens) for one in stored if one.judge == panel.judge
+        prices.of(one.prompt_tokens, one.completion_tokens) for one in stored if one.judge == plan.judge
     )
 
 

@@ -7,13 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from reghar.engines.chat import ChatEngine
+from reghar.engines.chat import ChatEngine, Reply
 from reghar.generation.jobs import gather_or_cancel
 from reghar.judge.rubrics import RUBRIC_VERSION, messages, read_score
 from reghar.seeds import derive_seed
 from reghar.store import StoredRun
 from reghar.store.folder import FLUSH_SECONDS
-from reghar.store.judgements import MOST_KEPT, Aspect, Judgement, JudgementWriter, read_judgements
+from reghar.store.judgements import (
+    MOST_KEPT,
+    Aspect,
+    Judgement,
+    JudgementKey,
+    JudgementWriter,
+    read_judgements,
+)
 from reghar.store.problems import read_problems
 
 FLUSH_REPLIES = 512
@@ -46,8 +53,13 @@ class JudgeQuestion:
     repeat: int
     trace: str
 
-    def answered(self, judge: str, reply: str, prompt_tokens: int, completion_tokens: int) -> Judgement:
-        """The judgement that a reply is."""
+    @property
+    def key(self) -> JudgementKey:
+        """That of its answer, without the judge and the rubric."""
+        return (self.aspect, self.task, self.problem, self.sample, self.repeat)
+
+    def answered(self, judge: str, reply: Reply) -> Judgement:
+        """The judgement that a reply is; one that was cut or refused gave no score, whatever stands in it."""
         return Judgement(
             judge=judge,
             rubric=RUBRIC_VERSION,
@@ -56,16 +68,20 @@ class JudgeQuestion:
             problem=self.problem,
             sample=self.sample,
             repeat=self.repeat,
-            score=read_score(self.aspect, reply),
-            reply=reply[-MOST_KEPT:],
-            prompt_tokens=prompt_tokens,
-            completion_tokens=completion_tokens,
+            score=read_score(self.aspect, reply.text) if reply.ending == "stop" else None,
+            reply=reply.text[-MOST_KEPT:],
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
         )
 
 
-def open_questions(run: StoredRun, panel: JudgePlan) -> list[JudgeQuestion]:
+def open_questions(run: StoredRun, plan: JudgePlan) -> list[JudgeQuestion]:
     """What is not stored yet, problem by problem."""
-    stored = {judgement.key for judgement in read_judgements(run.path)}
+    stored = {
+        one.key
+        for one in read_judgements(run.path)
+        if (one.judge, one.rubric) == (plan.judge, RUBRIC_VERSION)
+    }
     traces = run.traces[["task", "problem", "sample", "text"]]
     asked = (
         JudgeQuestion(
@@ -76,16 +92,16 @@ def open_questions(run: StoredRun, panel: JudgePlan) -> list[JudgeQuestion]:
             repeat=repeat,
             trace=str(row.text),
         )
-        for repeat in range(panel.repeats)
+        for repeat in range(plan.repeats)
         for row in traces.itertuples(index=False)
-        for aspect in panel.aspects
+        for aspect in plan.aspects
     )
-    return [one for one in asked if one.answered(panel.judge, "", 0, 0).key not in stored]
+    return [one for one in asked if one.key not in stored]
 
 
 async def judge_traces(
     run: StoredRun,
-    panel: JudgePlan,
+    plan: JudgePlan,
     questions: Sequence[JudgeQuestion],
     engine: ChatEngine,
     concurrency: int,
@@ -103,10 +119,8 @@ async def judge_traces(
         nonlocal flushed
         for question in queue:
             asked = messages(question.aspect, texts[question.task, question.problem], question.trace)
-            reply = await engine.ask(asked, {**_seeded(question), **panel.fields}, panel.max_tokens)
-            # A reply that was cut or refused gave no score, whatever stands in it.
-            text = reply.text if reply.ending == "stop" else ""
-            writer.add(question.answered(panel.judge, text, reply.prompt_tokens, reply.completion_tokens))
+            reply = await engine.ask(asked, {**_seeded(question), **plan.fields}, plan.max_tokens)
+            writer.add(question.answered(plan.judge, reply))
             if writer.pending >= FLUSH_REPLIES or time.monotonic() - flushed > FLUSH_SECONDS:
                 writer.flush()
                 flushed = time.monotonic()
@@ -120,5 +134,4 @@ async def judge_traces(
 
 def _seeded(question: JudgeQuestion) -> dict[str, Any]:
     """Repeats are draws of their own."""
-    place = (question.aspect, question.task, question.problem, question.sample, question.repeat)
-    return {"seed": derive_seed(*place) % 2**31}
+    return {"seed": derive_seed(*question.key) % 2**31}

@@ -16,6 +16,8 @@ JUDGEMENTS = "judgements"
 """The folder."""
 Aspect = Literal["rv", "cd", "valid"]
 """Reasoning verbosity, cognitive difficulty, validity."""
+JudgementKey = tuple[str, str, str, int, int]
+"""Aspect, task, problem id, sample and repeat."""
 MOST_KEPT = 2_000
 """Characters of a reply that are kept: its end, where the score stands."""
 
@@ -45,20 +47,9 @@ class Judgement:
     completion_tokens: int
 
     @property
-    def key(self) -> tuple[str, ...]:
-        """What was asked: equal for two replies only where one of them should not have been asked for."""
-        return tuple(
-            str(each)
-            for each in (
-                self.judge,
-                self.rubric,
-                self.aspect,
-                self.task,
-                self.problem,
-                self.sample,
-                self.repeat,
-            )
-        )
+    def key(self) -> JudgementKey:
+        """What was asked of this judge: no two of its replies have the same, with one rubric."""
+        return (self.aspect, self.task, self.problem, self.sample, self.repeat)
 
 
 def read_judgements(run: Path) -> Iterator[Judgement]:
