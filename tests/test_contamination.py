@@ -259,3 +259,29 @@ class TestCommand:
         assert not any(each["contaminated"] for each in found["problems"])
         assert any("relatively prime" in each["ngram"] for each in found["boilerplate"])
         assert main([*command, "--raw", "--fail"]) == 1
+
+    def test_a_part_of_a_task_is_searched_only_where_it_is_named(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Else a phrase of two problems would count as one of three or more."""
+        text = "a phrase of nine words that two problems share"
+        rows = [{"id": f"aime25-{i}", "problem": f"{text} ({i})", "answer": i} for i in (1, 20)]
+        (tmp_path / "aime25.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / "train.jsonl").write_text(json.dumps({"question": text}) + "\n")
+        command = [
+            "contamination",
+            "--train",
+            str(tmp_path / "train.jsonl"),
+            "--data-dir",
+            str(tmp_path),
+            "--json",
+        ]
+        assert main(command) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [each["problem"] for each in found["problems"] if each["contaminated"]] == [
+            "aime25-1",
+            "aime25-20",
+        ]
+        assert main([*command, "--tasks", "aime25_i"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [each["problem"] for each in found["problems"] if each["contaminated"]] == ["aime25-1"]

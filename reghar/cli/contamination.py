@@ -67,7 +67,9 @@ def _statements(arguments: argparse.Namespace) -> tuple[list[Statement], list[St
     from reghar.tasks import list_tasks, load_task
     from reghar.tasks.problems import statements
 
-    own = {task.name: task for task in list_tasks()}
+    # A part of another task would count its problems twice. Programs are asked for in other phrases, and
+    # their data are large.
+    own = {task.name: task for task in list_tasks() if task.data == task.name and not task.answer.is_program}
     wanted = names(arguments.tasks) if arguments.tasks is not None else ()
     chosen = [load_task(name, arguments.include_paths) for name in dict.fromkeys(wanted)]
     if arguments.tasks is not None and not chosen:
