@@ -3,6 +3,7 @@
 import argparse
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,13 @@ def test_show_prints_settings(capsys: pytest.CaptureFixture[str]) -> None:
     for expected in ("gsm8k", "openai/gsm8k main", "integer", r"\\boxed{}", "problem = question"):
         assert expected in printed
     assert "sha256" not in printed
+
+
+def test_show_names_the_first_of_many_files_and_the_window(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("show", "livecodebench") == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"data set +json hf://\S+/test\.jsonl and 5 more\n", printed)
+    assert re.search(r"window +2024-08-01,2025-05-01\n", printed)
 
 
 def test_show_with_data_prints_one_prompt(benchmark_data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,8 @@ def _settings(task: Task) -> list[tuple[str, str]]:
         ("revision", task.dataset.revision or "not pinned"),
         ("columns", ", ".join(f"{ours} = {theirs}" for ours, theirs in task.fields.items())),
         ("answer", answer.kind),
+        ("ids", task.ids),
+        ("window", task.window),
         ("tolerance", answer.tolerance and f"{answer.tolerance:g} relative: {answer.tolerance_reason}"),
         ("without a box", answer.fallback),
         ("seed of choices", task.shuffle_seed),
@@ -96,4 +98,6 @@ def _data_set(task: Task) -> str:
     if dataset.path is None:
         return "--data-dir only"
     files = dataset.arguments.get("data_files")
+    if isinstance(files, list) and len(files) > 1:
+        files = f"{files[0]} and {len(files) - 1} more"
     return " ".join(str(part) for part in (dataset.path, dataset.name, files) if part)
