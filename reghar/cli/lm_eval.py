@@ -39,9 +39,7 @@ def handle(arguments: argparse.Namespace) -> int:
         flags = ", ".join(run_options()[name].flag for name in given)
         raise InputError(f"--run is a stored run, whose settings are its own: leave out {flags}")
     _require_lm_eval()
-    path = run_from(arguments) if arguments.run is None else Path(arguments.run)
-    if path is None:
-        return 0
+    paths = run_from(arguments) if arguments.run is None else [Path(arguments.run)]
     import logging
 
     from lm_eval.utils import make_table
@@ -51,8 +49,12 @@ def handle(arguments: argparse.Namespace) -> int:
 
     # Its warnings are about options that this command does not have.
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    results, file = write_results(load_run(path), arguments.output_path or path / "lm-eval")
-    sys.stdout.write(f"{make_table(results)}\n{file}\n")
+    for path in paths:
+        output = path / "lm-eval" if arguments.output_path is None else arguments.output_path
+        if len(paths) > 1 and arguments.output_path is not None:
+            output /= path.name
+        results, file = write_results(load_run(path), output)
+        sys.stdout.write(f"{make_table(results)}\n{file}\n")
     return 0
 
 

@@ -30,13 +30,13 @@ def handle(arguments: argparse.Namespace) -> int:
 
     from reghar.cli.run import run_and_report
     from reghar.run.plan import output_folder
-    from reghar.run.planning import make_plan
+    from reghar.run.planning import make_plans
     from reghar.run.reprobe import adopt_traces, reprobe_settings
     from reghar.store import load_run
 
     source = load_run(arguments.run)
-    plan = make_plan(reprobe_settings(source, given_settings(arguments)))
+    (plan,) = make_plans(reprobe_settings(source, given_settings(arguments)))
     path = arguments.out or output_folder(plan)
     adopt_traces(source, path, plan, resume=arguments.resume)
     words = [word for word in arguments.command_line if word != "--resume"]
-    return run_and_report(plan, path, resume=True, resume_command=f"reghar {shlex.join(words)} --resume")
+    return run_and_report([plan], [path], resume=True, resume_command=f"reghar {shlex.join(words)} --resume")

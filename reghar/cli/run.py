@@ -6,6 +6,7 @@ import argparse
 import math
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,55 +70,75 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
 
 
 def handle(arguments: argparse.Namespace) -> int:
-    """Plans, runs, reports, and sends the report to a tracker."""
+    """Plans, runs, reports, and sends the reports to a tracker."""
     tracker = tracker_from(arguments)
-    path = run_from(arguments)
-    if tracker is not None and path is not None:
+    paths = run_from(arguments)
+    if tracker is not None and paths:
         from reghar.report.schema import Report
 
-        track_reports(tracker, [Report.read(path)], [None], sorted(path.glob("curves.png")))
+        pictures = [picture for path in paths for picture in sorted(path.glob("curves.png"))]
+        track_reports(tracker, [Report.read(path) for path in paths], [None] * len(paths), pictures)
     return 0
 
 
-def run_from(arguments: argparse.Namespace) -> Path | None:
-    """Plans, runs and reports; the run's folder, or None after a dry run."""
+def run_from(arguments: argparse.Namespace) -> list[Path]:
+    """Plans, runs and reports; the folder of each run, none after a dry run."""
     from reghar.run.cost import dry_run_table
-    from reghar.run.plan import output_folder
-    from reghar.run.planning import make_plan
+    from reghar.run.planning import make_plans
 
     if not 0 < arguments.gpu_tokens_per_second < math.inf:
         raise InputError(f"--gpu-tokens-per-second must be above 0, not {arguments.gpu_tokens_per_second}")
-    plan = make_plan(settings_from(arguments))
-    path = Path(arguments.out) if arguments.out else output_folder(plan)
+    settings = settings_from(arguments)
+    plans = make_plans(settings)
     if arguments.dry_run:
         # Of a run in rounds the most that it may come to.
-        plan = plan.with_samples(plan.most_samples)
+        plan = plans[0].with_samples(plans[0].most_samples)
         sys.stdout.write(dry_run_table(plan, arguments.gpu_tokens_per_second))
-        return None
+        if settings.adapters:
+            sys.stdout.write(f"That is one of {len(plans)} runs, one for each of --adapters.\n")
+        return []
+    out = None if arguments.out is None else Path(arguments.out)
+    paths = _folders(plans, out, apart=bool(settings.adapters))
     resume = f"reghar {shlex.join(_without_resume(arguments.command_line))} --resume"
-    run_and_report(plan, path, resume=arguments.resume, resume_command=resume)
-    return path
+    run_and_report(plans, paths, resume=arguments.resume, resume_command=resume)
+    return paths
 
 
-def run_and_report(plan: Plan, path: Path, *, resume: bool, resume_command: str) -> int:
-    """Does the run, writes its report and shows the table; says how to go on where it stops."""
+def _folders(plans: Sequence[Plan], out: Path | None, *, apart: bool) -> list[Path]:
+    """Where each run goes: with adapters each into a folder of its own below `--out`."""
+    from reghar.prompting.adapters import BASE
+    from reghar.run.plan import output_folder
+
+    if out is None:
+        return [output_folder(plan) for plan in plans]
+    return [out / (plan.adapter.name if plan.adapter else BASE) if apart else out for plan in plans]
+
+
+def run_and_report(plans: Sequence[Plan], paths: Sequence[Path], *, resume: bool, resume_command: str) -> int:
+    """Does the runs, writes their reports and shows the tables; says how to go on where they stop."""
     from rich.console import Console
 
     from reghar.cli.until_width import until_width
-    from reghar.run.pipeline import execute
+    from reghar.run.pipeline import RunTarget, execute_all
 
     errors = Console(stderr=True)
-    for note in plan.notes:
+    for note in dict.fromkeys(note for plan in plans for note in plan.notes):
         errors.print(f"note: {note}", markup=False, highlight=False)
     try:
-        rule = until_width(plan, errors)
-        notes = execute(plan, path, resume=resume, console=errors, next_round=rule)
+        targets = [
+            RunTarget(plan=plan, path=path, next_round=until_width(plan, errors))
+            for plan, path in zip(plans, paths, strict=True)
+        ]
+        notes = execute_all(targets, resume=resume, console=errors)
     except (RunInterruptedError, EngineError, StorageError):
-        sys.stderr.write(f"what is finished is stored in {path}; go on with: {resume_command}\n")
+        where = ", ".join(map(str, paths))
+        sys.stderr.write(f"what is finished is stored in {where}; go on with: {resume_command}\n")
         raise
     for note in notes:
         errors.print(f"note: {note}", markup=False, highlight=False)
-    return report_run(path)
+    for path in paths:
+        report_run(path)
+    return 0
 
 
 def report_run(path: Path) -> int:

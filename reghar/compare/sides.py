@@ -92,7 +92,7 @@ def load_sides(arguments: Iterable[str]) -> list[Side]:
     loaded = [(name, tuple(load_run(path) for path in paths)) for name, paths in named]
     for _, runs in loaded:
         _refuse_repeated(runs)
-    models = [name or model_name(runs[0].model) for name, runs in loaded]
+    models = [name or model_name(runs[0].name) for name, runs in loaded]
     folders = ["+".join(run.path.resolve().name for run in runs) for _, runs in loaded]
     labels = [
         folder if name is None and models.count(model) > 1 else model

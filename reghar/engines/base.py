@@ -46,6 +46,8 @@ class Sampling:
     """Ends the response where it loops; None lets it."""
     priority: int = 0
     """Requests of a smaller one go first, where the engine schedules by priority."""
+    adapter: str | None = None
+    """Name of the LoRA adapter that is asked; None for the model itself."""
 
 
 @dataclass(frozen=True, slots=True)

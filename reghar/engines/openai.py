@@ -43,19 +43,21 @@ class OpenAIEngine:
         model: Model,
         *,
         served_name: str | None = None,
+        adapters: Sequence[str] = (),
         tokens: Tokens,
         api_key_env: str | None,
         concurrency: int | None,
         timeout: float,
         patience: float,
     ) -> None:
-        """`served_name`: the model's at the servers, where not its own; `concurrency`: traces in flight, None
-        for what suits the servers; `timeout`: longest silence of a response in seconds; `patience`: see
-        `Servers`."""
+        """`served_name`: the model's at the servers, where not its own; `adapters`: names of LoRA adapters
+        that every server must have; `concurrency`: traces in flight, None for what suits the servers;
+        `timeout`: longest silence of a response in seconds; `patience`: see `Servers`."""
         self._urls = tuple(urls)
         self._model = model
         self._tokens = tokens
         self._served_name = served_name
+        self._adapters = tuple(adapters)
         self._api_key_env = api_key_env
         self._concurrency = concurrency
         self._timeout = timeout
@@ -94,6 +96,12 @@ class OpenAIEngine:
             served = inspect_server(url, self._model, self._api_key_env, served_name=self._served_name)
             if self._tokens == "ids" and served.lacks:
                 raise EngineError(f"the server at {url} {' and '.join(served.lacks)}, as the run needs")
+            for name in self._adapters:
+                if name not in served.models:
+                    raise EngineError(
+                        f"the server at {url} has no adapter {name!r}; start it with --enable-lora "
+                        f"--lora-modules {name}=PATH"
+                    )
             self._served[url] = served
             self._ranks[url] = Sessions(range(served.ranks))
 
@@ -136,7 +144,7 @@ class OpenAIEngine:
     def _body(self, server: Server, prompt_ids: Sequence[int], sampling: Sampling, interval: int) -> bytes:
         served = self._served[server.url]
         body: dict[str, object] = {
-            "model": served.name,
+            "model": served.name if sampling.adapter is None else sampling.adapter,
             "prompt": list(prompt_ids) if served.takes_ids else self._model.tokenizer.decode(prompt_ids),
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,

@@ -66,6 +66,8 @@ class ServerInfo:
     """Tells the log-probability of every token."""
     context_length: int | None
     """Tokens of prompt and response together; None where the server does not say."""
+    models: tuple[str, ...] = ()
+    """All that it serves, by name: LoRA adapters too."""
     ranks: int = 1
     """Data-parallel engines behind the server, each with a prefix cache of its own."""
     kv_tokens: int | None = None
@@ -132,7 +134,8 @@ def inspect_server(
     `served_name` is what the server calls the model, where that is not its own name.
     """
     key = headers(api_key_env)
-    entry = _choose(url, _get(f"{url}/models", key).get("data") or [], model, served_name)
+    entries = [each for each in _get(f"{url}/models", key).get("data") or [] if isinstance(each, dict)]
+    entry = _choose(url, entries, model, served_name)
     name = str(entry["id"])
     ids = model.tokenizer.encode_text(SENTENCE)
     base = {"model": name, "max_tokens": 1, "temperature": 0}
@@ -162,6 +165,7 @@ def inspect_server(
         takes_sampling=takes_sampling,
         takes_priority=_try(url, asked | {"priority": 1}, key) is not None,
         gives_logprobs=isinstance(scored, dict) and isinstance(scored.get("token_logprobs"), list),
+        models=tuple(str(each["id"]) for each in entries if "id" in each),
         ranks=ranks,
         kv_tokens=kv_tokens,
         context_length=length if isinstance(length, int) else None,

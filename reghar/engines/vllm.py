@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,12 @@ class VllmEngine:
         max_num_seqs: int | None,
         seed: int,
         arguments: dict[str, object],
+        adapters: Mapping[str, str] | None = None,
         log: Path | None = None,
     ) -> None:
         """`max_model_len` in tokens; `max_num_seqs`, requests at a time, None for what suits the host;
-        `arguments` are the user's and win over every default here.
+        `arguments` are the user's and win over every default here; `adapters`: folders of LoRA adapters by
+        name.
 
         `log`: file that gets what vLLM and its processes print; None leaves it on the terminal.
         """
@@ -61,6 +63,7 @@ class VllmEngine:
             **arguments,
         }
         self._log = log
+        self._adapters = dict(adapters or {})
         self._engine: Any = None
         self._info: EngineInfo | None = None
         self._numbers = itertools.count()
@@ -190,6 +193,7 @@ class VllmEngine:
                 self.sampling_params(sampling, interval),
                 request_id=f"reghar-{next(self._numbers)}",
                 data_parallel_rank=rank if len(self._ranks) > 1 else None,
+                lora_request=self._lora_request(sampling.adapter),
                 priority=sampling.priority if self._arguments["scheduling_policy"] == "priority" else 0,
             )
             try:
@@ -207,6 +211,14 @@ class VllmEngine:
                 ) from error
             except Exception as error:  # a request that it refuses; its classes differ between versions
                 raise EngineError(f"vLLM refuses a request: {_first_line(error)}{self._see_log}") from error
+
+    def _lora_request(self, adapter: str | None) -> Any:
+        if adapter is None:
+            return None
+        from vllm.lora.request import LoRARequest
+
+        number = 1 + list(self._adapters).index(adapter)
+        return LoRARequest(lora_name=adapter, lora_int_id=number, lora_path=self._adapters[adapter])
 
     def sampling_params(self, sampling: Sampling, interval: int) -> Any:
         """The settings of one request as vLLM takes them."""

@@ -30,6 +30,8 @@ class Job:
     """The stored trace, if it needs only answers."""
     own_answer: bool = True
     """Whether the trace's own answer is still to be stored."""
+    adapter: str | None = None
+    """Name of the LoRA adapter that does it; None for the model itself."""
 
     @property
     def key(self) -> TraceKey:

@@ -108,7 +108,7 @@ class Schedule:
                     most = self.sampling.max_tokens - len(response.ids)
                     stream = self.engine.generate(
                         prompt_ids + self.sendable(response.ids),
-                        self._trace_sampling(seed, most, barred),
+                        self._trace_sampling(job, seed, most, barred),
                         interval=STREAM_INTERVAL,
                         session=job.session,
                     )
@@ -164,7 +164,7 @@ class Schedule:
             "repetition_penalty": settings.repetition_penalty,
         }
 
-    def _trace_sampling(self, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
+    def _trace_sampling(self, job: Job, seed: int, most: int, barred: tuple[int, ...]) -> Sampling:
         return Sampling(
             **self._drawing,
             temperature=self.sampling.temperature,
@@ -176,6 +176,7 @@ class Schedule:
             seed=derive_seed(seed, "barred") if barred else seed,
             repetition_detection=self.sampling.repetition_detection,
             barred=barred,
+            adapter=job.adapter,
         )
 
     def _trace(
@@ -239,7 +240,7 @@ class Schedule:
         before = kept + self.model.tokenizer.encode_text(probe_text)
         given = response.prompt_ids + before
         seed = answer_seed(response.seed, budget)
-        completion, text, cached, logprobs = await _redraw(lambda: self._complete(given, seed, job.session))
+        completion, text, cached, logprobs = await _redraw(lambda: self._complete(job, given, seed))
         activity = self.activities[job.problem.task]
         activity.probes += 1
         activity.tokens += len(completion)
@@ -263,7 +264,7 @@ class Schedule:
         )
 
     async def _complete(
-        self, prompt_ids: list[int], seed: int, session: str
+        self, job: Job, prompt_ids: list[int], seed: int
     ) -> tuple[list[int], str, int | None, list[float] | None]:
         """Completion ids, their text, cached prompt tokens, the ids' log-probabilities; ended at the brace
         that closes the box, or the line that closes the block."""
@@ -273,7 +274,7 @@ class Schedule:
         logprobs: list[float] | None = []
         cached: int | None = None
         reason: FinishReason | None = None
-        stream = self.engine.generate(prompt_ids, self._probe_sampling(seed), session=session)
+        stream = self.engine.generate(prompt_ids, self._probe_sampling(job, seed), session=job.session)
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 reason = chunk.finish_reason
@@ -296,13 +297,14 @@ class Schedule:
         text = decode(ids)
         return ids, text[: self.probe.answer_end(text, last=True)], cached, logprobs and logprobs[: len(ids)]
 
-    def _probe_sampling(self, seed: int) -> Sampling:
+    def _probe_sampling(self, job: Job, seed: int) -> Sampling:
         return Sampling(
             **self._drawing,
             temperature=self.probe_temperature,
             max_tokens=self.probe.max_answer_tokens,
             logprobs=True,
             seed=seed,
+            adapter=job.adapter,
         )
 
 

@@ -66,7 +66,7 @@ def recommendation(
         for i, budget in enumerate(found.budgets)
     ]
     return {
-        "model": run.model,
+        "model": run.name,
         "digest": run.digest,
         "budget_counts": run.protocol.budget_counts,
         "margin": margin,

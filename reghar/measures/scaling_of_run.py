@@ -47,7 +47,7 @@ def stored_scaling(run: StoredRun, spending: Spending, *, seed: int = 0) -> dict
     Raises InputError for an incomplete run, for more samples than it has, and for missing scores.
     """
     run.require_complete()
-    result: dict[str, Any] = {"model": run.model, "digest": run.digest, "seed": seed, "tasks": {}}
+    result: dict[str, Any] = {"model": run.name, "digest": run.digest, "seed": seed, "tasks": {}}
     with GraderPool() as pool:
         result["tasks"] = {task: _task(run, task, spending, pool, seed) for task in run.tasks}
     return result

@@ -61,7 +61,7 @@ def build_report(
         for task, one in outcomes.items()
     }
     return Report(
-        model=run.model,
+        model=run.name,
         digest=run.digest,
         protocol=run.protocol,
         complete=run.complete,

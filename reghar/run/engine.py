@@ -18,6 +18,8 @@ from reghar.generation.concurrency import UNKNOWN, traces_in_flight
 from reghar.generation.jobs import Activity, Job, JobResult
 from reghar.generation.load import Load
 from reghar.generation.schedule import Schedule
+from reghar.prompting.adapters import Adapter
+from reghar.run.adapters import engine_arguments
 from reghar.run.plan import Plan
 from reghar.run.settings import RunSettings
 
@@ -76,8 +78,18 @@ class JobEngine(Protocol):
 class LocalEngine:
     """One engine that this process talks to itself, and the schedule over it."""
 
-    def __init__(self, plan: Plan, log: Path | None, activities: Activities, *, spent: float = 0.0) -> None:
-        self._engine = _chat_engine(plan, spent) if plan.settings.engine == "chat" else _engine(plan, log)
+    def __init__(
+        self,
+        plan: Plan,
+        log: Path | None,
+        activities: Activities,
+        *,
+        adapters: Sequence[Adapter] = (),
+        spent: float = 0.0,
+    ) -> None:
+        """`adapters`: those that jobs may name."""
+        chat = plan.settings.engine == "chat"
+        self._engine = _chat_engine(plan, spent) if chat else _engine(plan, adapters, log)
         self._load = Load()
         self._schedule = make_schedule(plan, self._engine, activities, self._load)
         self._plan = plan
@@ -120,7 +132,7 @@ class LocalEngine:
         await self._engine.close()
 
 
-def _engine(plan: Plan, log: Path | None) -> Engine:
+def _engine(plan: Plan, adapters: Sequence[Adapter], log: Path | None) -> Engine:
     settings = plan.settings
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
@@ -135,10 +147,13 @@ def _engine(plan: Plan, log: Path | None) -> Engine:
             tokens=plan.protocol.tokens,
             api_key_env=settings.api_key_env,
             concurrency=settings.concurrency,
+            adapters=[each.name for each in adapters],
             timeout=settings.request_timeout,
             patience=settings.patience,
         )
     from reghar.engines.vllm import VllmEngine
+
+    folders = {each.name: each.path for each in adapters if each.path is not None}
 
     def build() -> VllmEngine:
         return VllmEngine(
@@ -148,7 +163,8 @@ def _engine(plan: Plan, log: Path | None) -> Engine:
             # Probes must not queue behind traces: the blocks they need could be evicted meanwhile.
             max_num_seqs=None if settings.concurrency is None else 2 * settings.concurrency,
             seed=settings.seed,
-            arguments=settings.engine_arguments,
+            arguments=engine_arguments(adapters) | settings.engine_arguments,
+            adapters=folders,
             log=log,
         )
 

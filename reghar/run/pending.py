@@ -19,6 +19,7 @@ class PendingJobs:
     def __init__(self, folder: RunFolder, plan: Plan) -> None:
         self._folder = folder
         self._plan = plan
+        self._adapter = None if plan.adapter is None else plan.adapter.name
         self._problems = {(p.task, p.id): p for each in plan.problems.values() for p in each}
         self._settings = {setting.name: setting for setting in (PLAIN, *plan.control)}
         answered: dict[TraceKey, set[int | None]] = {}
@@ -59,6 +60,7 @@ class PendingJobs:
                     budgets=tuple(sorted(budget for budget in missing if budget is not None)),
                     trace=trace,
                     own_answer=None in missing,
+                    adapter=self._adapter,
                 )
             for setting in self._continuations(key) if key in continued else ():
                 yield Job(
@@ -67,6 +69,7 @@ class PendingJobs:
                     setting=setting,
                     budgets=setting.budgets,
                     base=trace,
+                    adapter=self._adapter,
                 )
         yield from self._new()
 
@@ -79,7 +82,7 @@ class PendingJobs:
     def _new(self) -> Iterator[Job]:
         for problem, sample, setting in self._plan.traces():
             budgets = self._plan.protocol.budgets if setting.is_plain else setting.budgets
-            job = Job(problem=problem, sample=sample, setting=setting, budgets=budgets)
+            job = Job(problem=problem, sample=sample, setting=setting, budgets=budgets, adapter=self._adapter)
             if job.key not in self._stored:
                 yield job
 

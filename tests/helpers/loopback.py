@@ -47,6 +47,7 @@ class Loopback(ThreadingHTTPServer):
         scores: bool = False,
         metrics: str | None = None,
         ends_loops: bool = True,
+        adapters: tuple[str, ...] = (),
     ) -> None:
         """`fault` of the number of the generation request; `shift` is added to the tokenizer's ids."""
         self.fault, self.key, self.returns_ids, self.takes_ids = fault, key, returns_ids, takes_ids
@@ -54,6 +55,7 @@ class Loopback(ThreadingHTTPServer):
         self.name, self.takes_sampling, self.metrics = name, takes_sampling, metrics
         self.takes_priority, self.scores = takes_priority, scores
         self.ends_loops = ends_loops
+        self.adapters = adapters
         self.ranks: list[str | None] = []
         self.engine = ScriptedEngine(seconds_per_chunk=pause)
         self.numbers = itertools.count()
@@ -103,7 +105,8 @@ class Handler(BaseHTTPRequestHandler):
         if not self.allowed():
             return
         if self.path == "/v1/models":
-            self.answer({"data": [{"id": self.server.name, "max_model_len": self.server.context}]})
+            names = (self.server.name, *self.server.adapters)
+            self.answer({"data": [{"id": name, "max_model_len": self.server.context} for name in names]})
         elif self.path == "/metrics":
             self.answer(self.server.metrics, 404 if self.server.metrics is None else 200)
         else:
