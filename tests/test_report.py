@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,58 @@ def test_the_verdict_comes_first_and_says_what_reg_means() -> None:
     )
     # 80 tokens over 1,024 budgets are 7.8 points of accuracy.
     assert "7.8 points below the best known" in page[2]
+
+
+def changed_report(change: Callable[[dict[str, Any]], object]) -> Report:
+    content = json.loads(make_report().to_json())
+    change(content)
+    return Report.parse(content, origin="test")
+
+
+def drawn_over(content: dict[str, Any], drawn: str) -> None:
+    """REG's question, and standard errors of the frontier: 30 tokens of the task, 12 on average."""
+    for part, error in ((content["tasks"]["aime24"], 30.0), (content["average"], 12.0)):
+        part["measures"][0]["drawn"] = drawn
+        part["frontier"]["reg_error"] = error
+
+
+def two_tasks(content: dict[str, Any]) -> None:
+    """The second task's REG is half of the first one's."""
+    other = json.loads(json.dumps(content["tasks"]["aime24"]))
+    other["measures"][0].update(value=40.0, low=36.0, high=44.0)
+    content["tasks"]["amc23"] = other
+    content["average"]["measures"][0].update(value=60.0, low=54.0, high=66.0)
+
+
+def test_the_verdict_names_the_question_and_the_frontiers_error() -> None:
+    joint = verdict(changed_report(lambda content: drawn_over(content, "problems")))
+    assert "The interval is about problems like these (whole problems drawn)" in joint
+    assert "the frontier is drawn with the run, problem by problem" in joint
+    assert "standard error" not in joint
+    fixed = verdict(changed_report(lambda content: drawn_over(content, "samples")))
+    assert "The interval is about this benchmark and other draws of the model (samples drawn)" in fixed
+    assert "the frontier's own error, 30.0 tokens (standard error), is in it" in fixed
+    assert "problem by problem" not in fixed
+
+
+def test_of_several_tasks_the_verdict_is_on_their_average() -> None:
+    def change(content: dict[str, Any]) -> None:
+        drawn_over(content, "samples")
+        two_tasks(content)
+
+    text = verdict(changed_report(change))
+    assert text.startswith("REG is 60.0 tokens (95% interval 54.0 to 66.0) averaged over 2 tasks")
+    assert "5.9 points below" in text  # 60 tokens over 1,024
+    assert "the frontier's own error, 12.0 tokens (standard error), is in it" in text
+
+
+def test_points_are_of_the_budgets_that_were_integrated_over() -> None:
+    def change(content: dict[str, Any]) -> None:
+        for part in (content["tasks"]["aime24"], content["average"]):
+            part["curve"]["budgets"] = [512, 768, 1024]
+
+    text = verdict(changed_report(change))
+    assert "evenly from 512 to 1,024 tokens, the accuracy is on average 15.6 points below" in text
 
 
 def test_a_gap_whose_interval_holds_zero_is_not_established() -> None:
