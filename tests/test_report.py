@@ -226,6 +226,14 @@ def test_of_several_tasks_the_verdict_is_on_their_average() -> None:
     assert "the frontier's own error, 12.0 tokens (standard error), is in it" in text
 
 
+def test_reg_against_the_cross_fitted_frontier_stands_beside() -> None:
+    fitted = _measure("reg_cross_fitted", 71.5)
+    text = verdict(changed_report(lambda content: content["tasks"]["aime24"]["measures"].append(fitted)))
+    assert text.startswith("REG is 80.0 tokens")
+    assert "free of the upward bias of a maximum, REG is 71.5 tokens." in text
+    assert "cross-fitted" not in verdict(make_report())
+
+
 def test_points_are_of_the_budgets_that_were_integrated_over() -> None:
     def change(content: dict[str, Any]) -> None:
         for part in (content["tasks"]["aime24"], content["average"]):
