@@ -80,6 +80,8 @@ def test_vllm_ends_them_by_the_rule_and_nothing_else(tmp_path: Path) -> None:
     command = ["run", "--model", "demo:wanderer", "--tasks", "ladder", "--limit", "10", "--samples", "2"]
     command += ["--budgets", "0,16,256", "--max-tokens", "256", "--frontier", "none", "--out", str(out)]
     command += ["--engine-arg", "max_model_len=512", "--repetition-detection", "1-6,2"]
+    # Every token that the response has becomes likelier: where that does not loop, nothing does.
+    command += ["--presence-penalty=-2", "--frequency-penalty=-2"]
     # A process of its own: the engine's libraries warn, which ends a test.
     subprocess.run([sys.executable, "-m", "reghar", *command], check=True, timeout=280)
     run = load_run(out)
