@@ -15,11 +15,14 @@ from test_schedule import QUESTION, TOKENIZER, FixedEngine, do, probe_prompts, s
 
 from reghar.cli import main
 from reghar.engines.base import Chunk, ResponseLostError, Sampling
+from reghar.engines.openai import _Stream
 from reghar.engines.repetition import parse_repetition_detection, repeats
+from reghar.engines.servers import RequestFailure
 from reghar.engines.vllm import _chunk
 from reghar.errors import InputError
 from reghar.generation.jobs import Job
 from reghar.generation.response import beginning
+from reghar.prompting.scripted import scripted_model
 from reghar.protocol import RepetitionDetection
 from reghar.run.checks import check_settings
 from reghar.run.settings import RunSettings
@@ -141,6 +144,20 @@ def test_without_the_option_such_an_end_is_a_lost_response() -> None:
     with pytest.raises(ResponseLostError, match="repetition"):
         _chunk(output, may_repeat=False)
     assert _chunk(output, may_repeat=True) == Chunk([5, 6], "repetition", 0)
+
+
+@pytest.mark.parametrize("reason", ["abort", "error", "repetition"])
+def test_a_server_that_ends_a_response_so_has_lost_it(reason: str) -> None:
+    event = json.dumps({"choices": [{"token_ids": [5, 6], "finish_reason": reason}]})
+    with pytest.raises(RequestFailure, match=reason):
+        _Stream(scripted_model(), "ids", 9, may_repeat=False).read(event)
+    asked = _Stream(scripted_model(), "ids", 9, may_repeat=True)
+    if reason == "repetition":
+        assert asked.read(event) is None
+        assert asked.last == Chunk([5, 6], "repetition")
+    else:
+        with pytest.raises(RequestFailure, match=reason):
+            asked.read(event)
 
 
 def test_a_run_stores_them_and_its_report_counts_them(
