@@ -87,7 +87,7 @@ class Run:
 
         Raises `InputError` as `reg` does.
         """
-        from reghar.report.figures import curves, style
+        from reghar.report.figures import curves, picture, style
         from reghar.report.schema import CurveRecord, FrontierCurveRecord
 
         curve = self.curve(task)
@@ -108,7 +108,7 @@ class Run:
                 from matplotlib.figure import Figure
 
                 axes = Figure(figsize=(style.COLUMN_WIDTH, style.PANEL_HEIGHT)).subplots()
-            label, counts = curves.model_label(self.stored.model), self.stored.protocol.budget_counts
+            label, counts = picture.model_label(self.stored.model), self.stored.protocol.budget_counts
             curves.curve(axes, record, best, label=label, scale=scale, counts=counts)
         return axes
 

@@ -15,10 +15,10 @@ import pytest
 from helpers.loopback import TOKENIZER, Loopback, serving
 
 from reghar.cli import main
-from reghar.engines import preflight
+from reghar.engines import ask
+from reghar.engines.address import base_urls
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.openai import OpenAIEngine
-from reghar.engines.preflight import base_urls
 from reghar.engines.scripted import ScriptedEngine
 from reghar.engines.servers import RequestFailure, Servers
 from reghar.errors import EngineError, InputError
@@ -259,11 +259,11 @@ def test_a_busy_server_is_asked_again_before_the_run(monkeypatch: pytest.MonkeyP
         def log_message(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(preflight, "PAUSES", (0.01, 0.01, 0.01))
+    monkeypatch.setattr(ask, "PAUSES", (0.01, 0.01, 0.01))
     with HTTPServer(("127.0.0.1", 0), Busy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/models"
-        assert preflight._get(url, {}) == {"data": [{"id": "m"}]}
+        assert ask.get_json(url, {}) == {"data": [{"id": "m"}]}
         server.shutdown()
 
 

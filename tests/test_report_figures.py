@@ -12,7 +12,7 @@ import pytest
 from reghar.measures.catalogue import Measure
 from reghar.measures.curves import problem_means, stored_traces
 from reghar.measures.paired import CurveDifference
-from reghar.report.figures import control, curves, style
+from reghar.report.figures import answers, control, curves, picture, style, trade_off
 from reghar.report.schema import (
     CurveRecord,
     FrontierCurveRecord,
@@ -143,7 +143,7 @@ def test_an_overlay_tells_models_apart_by_more_than_colour(axes: Axes) -> None:
 
 def test_lengths_count_every_stored_trace(axes: Axes) -> None:
     outcomes = _outcomes()
-    curves.response_lengths(axes, outcomes)
+    answers.response_lengths(axes, outcomes)
     drawn = max(
         sum(bar.get_height() + bar.get_y() for bar in container.patches) for container in axes.containers
     )
@@ -152,7 +152,7 @@ def test_lengths_count_every_stored_trace(axes: Axes) -> None:
 
 def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> None:
     outcomes = _outcomes()
-    curves.problem_heat_map(axes, outcomes)
+    answers.problem_heat_map(axes, outcomes)
     image = np.asarray(axes.get_images()[0].get_array())
     assert image.shape == (5, len(BUDGETS))
     means = image.mean(axis=1)
@@ -165,8 +165,8 @@ def test_the_heat_map_has_a_cell_for_every_problem_and_budget(axes: Axes) -> Non
 
 def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
     panels = [(name, partial(curves.curve, curve=CURVE, frontier=FRONTIER)) for name in ("a$_$", "b", "c")]
-    first = {file.name: file.read_bytes() for file in curves.save(panels, tmp_path / "curves")}
-    again = {file.name: file.read_bytes() for file in curves.save(panels, tmp_path / "curves")}
+    first = {file.name: file.read_bytes() for file in picture.save(panels, tmp_path / "curves")}
+    again = {file.name: file.read_bytes() for file in picture.save(panels, tmp_path / "curves")}
     assert first.keys() == {"curves.png", "curves.svg"}
     assert first == again
     assert first["curves.png"].startswith(b"\x89PNG")
@@ -176,7 +176,7 @@ def test_files_are_the_same_for_the_same_figure(tmp_path: Path) -> None:
 
 def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
     panel = partial(curves.curve, curve=CURVE, frontier=None, label="<script>alert(1)</script> $\\frac$")
-    curves.save([("t", panel)], tmp_path / "curves", formats=["svg"])
+    picture.save([("t", panel)], tmp_path / "curves", formats=["svg"])
     svg = (tmp_path / "curves.svg").read_text(encoding="utf-8")
     assert "<script" not in svg
     assert "&lt;script&gt;" in svg
@@ -184,8 +184,8 @@ def test_a_hostile_name_stays_text_in_the_svg(tmp_path: Path) -> None:
 
 def test_a_label_is_the_models_own_name() -> None:
     reg = Measure(name="reg", value=12.5, unit="tokens", higher_is_better=False, low=10.0, high=15.0)
-    assert curves.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
-    assert curves.model_label("demo:terse") == "demo:terse"
+    assert picture.model_label("org/name/", reg) == "name, REG 12.5 [10.0, 15.0]"
+    assert picture.model_label("demo:terse") == "demo:terse"
 
 
 def test_the_frontier_is_drawn_alike_in_every_figure(axes: Axes) -> None:
@@ -203,24 +203,24 @@ def test_the_legend_names_nothing_that_cannot_be_seen(axes: Axes) -> None:
 
 
 def test_the_scatter_has_marks_of_one_size_and_no_words_of_its_own(axes: Axes) -> None:
-    curves.trade_off(axes, [("one, REG 107", 300.0, 0.0), ("two", 100.0, 1.0)])
+    trade_off.trade_off(axes, [("one, REG 107", 300.0, 0.0), ("two", 100.0, 1.0)])
     assert {size for mark in axes.collections for size in mark.get_sizes()} == {36}
     assert axes.get_legend_handles_labels()[1] == ["one, REG 107", "two"]
 
 
 def test_traces_are_counted_in_whole_numbers(axes: Axes) -> None:
-    curves.response_lengths(axes, _outcomes(problems=1, samples=2))
+    answers.response_lengths(axes, _outcomes(problems=1, samples=2))
     axes.figure.canvas.draw()
     assert all(tick == int(tick) for tick in axes.get_yticks())
 
 
 def test_problems_are_counted_in_round_numbers(axes: Axes) -> None:
-    curves.problem_heat_map(axes, _outcomes(problems=130, samples=1))
+    answers.problem_heat_map(axes, _outcomes(problems=130, samples=1))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "50", "100"]
 
 
 def test_selection_errors_of_all_sizes_can_be_told_apart(axes: Axes) -> None:
-    curves.draw_selection_errors(axes, {"exp": [0.2, 0.0004], "oracle": [0.1, 0.0]})
+    trade_off.draw_selection_errors(axes, {"exp": [0.2, 0.0004], "oracle": [0.1, 0.0]})
     assert axes.get_yscale() == "log"
 
 

@@ -50,6 +50,8 @@ class SharedPool:
 
     pool: ClassVar[GraderPool]
 
+    def __init__(self, **_: object) -> None: ...
+
     def __enter__(self) -> GraderPool:
         return self.pool
 
@@ -71,7 +73,7 @@ def _pool() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take a second each, and are written as all other files are."""
-    monkeypatch.setattr("reghar.report.write.curves.save", lambda *_: [])
+    monkeypatch.setattr("reghar.report.write.picture.save", lambda *_: [])
     monkeypatch.setattr("reghar.run.rescore.GraderPool", SharedPool)
     monkeypatch.setattr("reghar.run.scoring.GraderPool", SharedPool)
 

@@ -120,11 +120,11 @@ def _draw(points: FrontierPoints, l_min: int, stem: Path) -> None:
     from functools import partial
 
     from reghar.measures.selection import selection_errors
-    from reghar.report.figures import curves
+    from reghar.report.figures import picture, trade_off
 
     inner = sum(budget >= l_min for budget in points[0][1:-1])
     errors = selection_errors(*points, up_to_n=max(1, min(10, inner)), l_min=l_min)
-    for file in curves.save([("", partial(curves.draw_selection_errors, errors=errors))], stem):
+    for file in picture.save([("", partial(trade_off.draw_selection_errors, errors=errors))], stem):
         sys.stdout.write(f"{file}\n")
 
 

@@ -117,7 +117,7 @@ def _shown(value: float | None) -> str:
 
 
 def _draw(run: StoredRun, tasks: list[TaskRewards], name: str) -> None:
-    from reghar.report.figures.curves import save
+    from reghar.report.figures.picture import save
     from reghar.report.figures.rewards import reward_over_length
 
     panels = [

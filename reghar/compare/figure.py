@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from reghar.compare.table import Comparison
-from reghar.report.figures import curves
+from reghar.report.figures import curves, picture, trade_off
 
 CurvePoint = tuple[str, float, float]
 """Label, mean length in tokens, accuracy 0..1."""
@@ -19,14 +19,14 @@ def save_scatter(comparison: Comparison, stem: Path) -> list[Path]:
         (
             task,
             partial(
-                curves.trade_off,
+                trade_off.trade_off,
                 models=list(_measured(comparison, task)),
                 published=list(_published(comparison, task)),
             ),
         )
         for task in comparison.tasks
     ]
-    return curves.save(panels, stem)
+    return picture.save(panels, stem)
 
 
 def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
@@ -43,7 +43,7 @@ def save_differences(comparison: Comparison, stem: Path) -> list[Path]:
         ]
         if shown:
             panels.append((task, partial(curves.draw_difference, curves=shown, counts=comparison.counts)))
-    return curves.save(panels, stem) if panels else []
+    return picture.save(panels, stem) if panels else []
 
 
 def _measured(comparison: Comparison, task: str) -> Iterator[CurvePoint]:

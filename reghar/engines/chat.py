@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from reghar.engines.address import headers
+from reghar.engines.ask import server_says
 from reghar.engines.base import EngineInfo
 from reghar.engines.http import client_session, events, refusal
-from reghar.engines.preflight import headers, server_says
 from reghar.engines.price import CostCap
 from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
 from reghar.errors import EngineError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from reghar.engines.preflight import headers, retry_after, server_says
+from reghar.engines.address import headers
+from reghar.engines.ask import retry_after, server_says
 from reghar.engines.servers import RequestFailure, Server
 from reghar.errors import EngineError
 

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from reghar.engines.ask import server_says
 from reghar.engines.base import CAPTURED, Chunk, EngineInfo, FinishReason, ResponseLostError, Sampling
 from reghar.engines.http import client_session, events, refusal
-from reghar.engines.preflight import EXTENSIONS, SAMPLING, ServerInfo, inspect_server, server_says
+from reghar.engines.preflight import EXTENSIONS, SAMPLING, ServerInfo, inspect_server
 from reghar.engines.servers import TRIES, RequestFailure, Server, Servers
 from reghar.engines.sessions import Sessions
 from reghar.errors import EngineError

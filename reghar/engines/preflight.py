@@ -6,29 +6,21 @@ and whether it has the tokenizer that the run has.
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from dataclasses import dataclass
-from email.message import Message
-from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
 
-from reghar.errors import EngineError, InputError
+from reghar.engines.address import headers
+from reghar.engines.ask import ANSWER_SECONDS, RefusedError, get_json, post_completion
+from reghar.errors import EngineError
 from reghar.prompting.tokenizer import Model
 
 SENTENCE = "The answer is 42."
 """What the tokenizers are compared on."""
-ANSWER_SECONDS = 60.0
-"""Longest wait for one answer."""
-PAUSES = (0.5, 1.0, 2.0, 4.0)
-"""Seconds between attempts at a busy server that does not say when to come back."""
+
 EXTENSIONS: dict[str, object] = {"return_token_ids": True, "add_special_tokens": False}
 """Parameters beyond OpenAI's that make tokens travel as ids."""
 SAMPLING: dict[str, object] = {
@@ -89,43 +81,6 @@ class ServerInfo:
         return tuple(lacking)
 
 
-def base_urls(text: str) -> tuple[str, ...]:
-    """The servers of `URL[,URL...]`, each up to and including its `/v1`. Raises `InputError`."""
-    urls = tuple(_base_url(entry.strip()) for entry in text.split(",") if entry.strip())
-    if not urls:
-        raise InputError("--base-url is empty; give the address of a server, such as http://localhost:8000")
-    if len(set(urls)) < len(urls):
-        raise InputError(f"--base-url names a server twice: {text}")
-    return urls
-
-
-def _base_url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-    except ValueError as error:
-        raise InputError(f"--base-url {text!r} is not an address: {error}") from error
-    if parts.username or parts.password or parts.query:
-        raise InputError(
-            "--base-url must not hold a key or a query; put the key into an environment variable and "
-            "name that with --api-key-env"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"--base-url {text!r} is not an address such as http://localhost:8000")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/') or '/v1'}"
-
-
-def headers(api_key_env: str | None) -> dict[str, str]:
-    """The key out of the environment as HTTP headers. Raises `InputError` where it is not set."""
-    if api_key_env is None:
-        return {}
-    key = os.environ.get(api_key_env, "").strip()
-    if not key:
-        raise InputError(f"--api-key-env names {api_key_env!r}, which is not set; export it")
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        raise InputError(f"the key in {api_key_env!r} holds characters that no key has; export it again")
-    return {"Authorization": f"Bearer {key}"}
-
-
 def inspect_server(
     url: str, model: Model, api_key_env: str | None, *, served_name: str | None = None
 ) -> ServerInfo:
@@ -134,7 +89,7 @@ def inspect_server(
     `served_name` is what the server calls the model, where that is not its own name.
     """
     key = headers(api_key_env)
-    entries = [each for each in _get(f"{url}/models", key).get("data") or [] if isinstance(each, dict)]
+    entries = [each for each in get_json(f"{url}/models", key).get("data") or [] if isinstance(each, dict)]
     entry = _choose(url, entries, model, served_name)
     name = str(entry["id"])
     ids = model.tokenizer.encode_text(SENTENCE)
@@ -144,7 +99,7 @@ def inspect_server(
     takes_sampling = whole is not None or _try(url, asked | SAMPLING, key) is not None
     if whole is None:
         whole = _try(url, asked | EXTENSIONS, key)
-    choice = _choice(whole or _complete(url, base | {"prompt": SENTENCE}, key))
+    choice = _choice(whole or post_completion(url, base | {"prompt": SENTENCE}, key))
     returned = choice.get("prompt_token_ids")
     if returned is not None and returned != ids:
         raise EngineError(
@@ -240,7 +195,7 @@ def _caches(url: str, key: dict[str, str]) -> tuple[int, int | None]:
 
 def _version(url: str, key: dict[str, str]) -> str:
     try:
-        return str(_get(f"{url.removesuffix('/v1')}/version", key)["version"])
+        return str(get_json(f"{url.removesuffix('/v1')}/version", key)["version"])
     except (EngineError, KeyError):
         return "unknown"
 
@@ -253,90 +208,6 @@ def _choice(response: dict[str, Any]) -> dict[str, Any]:
 def _try(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, Any] | None:
     """The completion; None where the server refuses these parameters."""
     try:
-        return _complete(url, body, key)
-    except _RefusedError:
-        return None
-
-
-def _complete(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
-        f"{url}/completions",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **key},
-    )
-    return _open(request)
-
-
-def _get(url: str, key: dict[str, str]) -> dict[str, Any]:
-    return _open(urllib.request.Request(url, headers=key))  # noqa: S310 - as above
-
-
-class _RefusedError(EngineError):
-    """The server does not take such a request."""
-
-
-class _BusyError(EngineError):
-    """The server may answer later."""
-
-    def __init__(self, message: str, *, retry_after: float | None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-def _open(request: urllib.request.Request) -> dict[str, Any]:
-    """The JSON object that answers; asked again where the server is busy for now."""
-    for pause in PAUSES:
-        try:
-            return _open_once(request)
-        except _BusyError as error:
-            time.sleep(min(pause if error.retry_after is None else error.retry_after, ANSWER_SECONDS))
-    return _open_once(request)
-
-
-def _open_once(request: urllib.request.Request) -> dict[str, Any]:
-    try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:  # noqa: S310 - as above
-            content = json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            said = server_says(error.read(4096).decode(errors="replace"))
-        if error.code in (401, 403):
-            raise EngineError(
-                f"{request.full_url} refuses the key ({error.code}); name the variable that holds it "
-                "with --api-key-env"
-            ) from error
-        line = f"{request.full_url} answers {error.code}: {said}"
-        if error.code in (408, 429) or error.code >= 500:
-            raise _BusyError(line, retry_after=retry_after(error.headers)) from error
-        raise (_RefusedError if error.code in (400, 422) else EngineError)(line) from error
-    except (OSError, HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise EngineError(
-            f"no server answers at {request.full_url}: {reason}; start it, or correct --base-url"
-        ) from error
-    if not isinstance(content, dict):
-        raise EngineError(f"{request.full_url} answers no JSON object; is it an OpenAI completions server?")
-    return content
-
-
-def server_says(text: str) -> str:
-    """The message in a server's error, as one short line."""
-    try:
-        content = json.loads(text)
-        error = content.get("error", content)
-        text = str(error.get("message", error) if isinstance(error, dict) else error)
-    except (ValueError, AttributeError):
-        pass
-    return " ".join(text.split())[:300] or "nothing"
-
-
-def retry_after(headers: Mapping[str, str] | Message) -> float | None:
-    """Seconds that `Retry-After` asks for; a date is read by the server's own clock. None for neither."""
-    value = headers.get("Retry-After", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        now = parsedate_to_datetime(headers["Date"])
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (KeyError, ValueError, TypeError):
+        return post_completion(url, body, key)
+    except RefusedError:
         return None

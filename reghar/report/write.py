@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reghar.measures.trace_table import trace_table
 from reghar.protocol import BudgetCounts
-from reghar.report.figures import curves
+from reghar.report.figures import answers, curves, picture, trade_off
 from reghar.report.figures.axes import Scale
 from reghar.report.figures.control import write_control_figures
 from reghar.report.markdown import report_markdown
@@ -62,23 +62,23 @@ def write_report(report: Report, run: StoredRun, folder: Path, *, figures: bool 
 
 def write_curves(report: Report, folder: Path) -> list[Path]:
     """The curve of every task against its frontier, as PNG and SVG. Returns the files, the PNG first."""
-    return curves.save(_curve_panels(report, "linear"), folder / "curves")
+    return picture.save(_curve_panels(report, "linear"), folder / "curves")
 
 
 def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
     """The figures that a closer look needs, as PNG and SVG: curves over log2 budgets, outcomes by
     budget, response lengths, accuracy of every problem at every budget. Returns the files."""
     outcomes = {task: run.outcomes(task) for task in report.tasks}
-    by_task: dict[str, list[curves.Panel]] = {
+    by_task: dict[str, list[picture.Panel]] = {
         "curves-log2": _curve_panels(report, "log2"),
         "outcomes": [
-            (name, partial(curves.outcomes_by_budget, task=task, counts=_counts(report)))
+            (name, partial(answers.outcomes_by_budget, task=task, counts=_counts(report)))
             for name, task in report.tasks.items()
         ],
-        "lengths": _panels(curves.response_lengths, outcomes),
-        "problems": _panels(curves.problem_heat_map, outcomes),
+        "lengths": _panels(answers.response_lengths, outcomes),
+        "problems": _panels(answers.problem_heat_map, outcomes),
     }
-    return [file for stem, panels in by_task.items() for file in curves.save(panels, folder / stem)]
+    return [file for stem, panels in by_task.items() for file in picture.save(panels, folder / stem)]
 
 
 def write_ranking(ranking: Ranking, folder: Path, *, figures: bool = False) -> WrittenReport:
@@ -90,21 +90,21 @@ def write_ranking(ranking: Ranking, folder: Path, *, figures: bool = False) -> W
         "reports": [json.loads(report.to_json()) for report in ranking.reports],
     }
     _write_text(folder / "report.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    pictures = curves.save(_overlay_panels(ranking, "linear"), folder / "curves")
-    pictures += curves.save([("", _trade_off(ranking))], folder / "scatter")
+    pictures = picture.save(_overlay_panels(ranking, "linear"), folder / "curves")
+    pictures += picture.save([("", _trade_off(ranking))], folder / "scatter")
     if figures:
-        pictures += curves.save(_overlay_panels(ranking, "log2"), folder / "curves-log2")
+        pictures += picture.save(_overlay_panels(ranking, "log2"), folder / "curves-log2")
     shown = tuple(file for file in pictures if file.suffix == ".png")
     page = folder / "report.md"
     _write_text(page, ranking_markdown(ranking, tuple(file.name for file in shown)))
     return WrittenReport(page=page, pictures=shown)
 
 
-def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[curves.Panel]:
+def _panels(draw: Draw, outcomes: dict[str, TaskOutcomes]) -> list[picture.Panel]:
     return [(name, partial(draw, outcomes=one)) for name, one in outcomes.items()]
 
 
-def _curve_panels(report: Report, scale: Scale) -> list[curves.Panel]:
+def _curve_panels(report: Report, scale: Scale) -> list[picture.Panel]:
     """One panel per task, and of several tasks their average."""
     shown: dict[str, TaskReport | Average] = dict(report.tasks)
     if len(report.tasks) > 1:
@@ -116,7 +116,7 @@ def _curve_panels(report: Report, scale: Scale) -> list[curves.Panel]:
                 curves.curve,
                 curve=one.curve,
                 frontier=one.frontier,
-                label=curves.model_label(report.model),
+                label=picture.model_label(report.model),
                 scale=scale,
                 counts=_counts(report),
             ),
@@ -133,20 +133,20 @@ def _trade_off(ranking: Ranking) -> Callable[[Axes], None]:
         return None if found is None else found.value
 
     models = [
-        (curves.model_label(report.model, report.overall("reg")), length, accuracy)
+        (picture.model_label(report.model, report.overall("reg")), length, accuracy)
         for report in ranking.reports
         if (length := value(report, "mean_length")) is not None
         and (accuracy := value(report, "accuracy_full")) is not None
     ]
-    return partial(curves.trade_off, models=models)
+    return partial(trade_off.trade_off, models=models)
 
 
-def _overlay_panels(ranking: Ranking, scale: Scale) -> list[curves.Panel]:
+def _overlay_panels(ranking: Ranking, scale: Scale) -> list[picture.Panel]:
     """One panel per task; the legend gives every model's REG over all tasks."""
     labels = [
-        curves.model_label(report.model, report.overall("reg"))
+        picture.model_label(report.model, report.overall("reg"))
         if report.complete
-        else f"{curves.model_label(report.model)} (incomplete)"
+        else f"{picture.model_label(report.model)} (incomplete)"
         for report in ranking.reports
     ]
 

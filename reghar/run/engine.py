@@ -137,8 +137,8 @@ def _engine(plan: Plan, adapters: Sequence[Adapter], log: Path | None) -> Engine
     if settings.engine == "scripted":
         return ScriptedEngine(seconds_per_chunk=float(os.environ.get("REGHAR_SCRIPTED_PAUSE", "0")))
     if settings.engine == "openai":
+        from reghar.engines.address import base_urls
         from reghar.engines.openai import OpenAIEngine
-        from reghar.engines.preflight import base_urls
 
         return OpenAIEngine(
             base_urls(settings.base_url or ""),
@@ -173,7 +173,7 @@ def _engine(plan: Plan, adapters: Sequence[Adapter], log: Path | None) -> Engine
 
 def _chat_engine(plan: Plan, spent: float) -> ChatEngine:
     """The client of chat servers that a plan asks for; `spent`: what the run has cost so far."""
-    from reghar.engines.preflight import base_urls
+    from reghar.engines.address import base_urls
 
     settings = plan.settings
     return ChatEngine(

@@ -38,7 +38,8 @@ def ask_servers(settings: RunSettings, model: Model) -> tuple[Model, Tokens, lis
     """With the engine `openai`: the model with the servers' context, how tokens travel, and notes."""
     if settings.engine != "openai":
         return model, "ids", []
-    from reghar.engines.preflight import base_urls, ends_loops, inspect_server
+    from reghar.engines.address import base_urls
+    from reghar.engines.preflight import ends_loops, inspect_server
 
     if settings.base_url is None:
         raise InputError("--engine openai needs --base-url, such as http://localhost:8000")

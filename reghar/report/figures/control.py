@@ -14,7 +14,7 @@ from reghar.measures.control_methods import thinks
 from reghar.measures.curves import stored_traces
 from reghar.prompting.control import METHOD_DEFAULTS
 from reghar.protocol import Setting
-from reghar.report.figures import curves, style
+from reghar.report.figures import picture, style
 from reghar.report.figures.axes import accuracy_axis, log2_axis
 from reghar.report.schema import MethodRecord, Report, SettingRecord
 from reghar.store import StoredRun
@@ -29,7 +29,7 @@ BASE_EFFORT = str(METHOD_DEFAULTS["effort"][1])
 
 def write_control_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
     """`control`, and where the methods have them `requested` and `effort`, as PNG and SVG; the files."""
-    drawings: dict[str, list[curves.Panel]] = {"control": [], "requested": [], "effort": []}
+    drawings: dict[str, list[picture.Panel]] = {"control": [], "requested": [], "effort": []}
     for task, one in report.tasks.items():
         if one.control:
             drawings["control"].append((task, partial(accuracy_by_tokens, methods=one.control)))
@@ -38,7 +38,7 @@ def write_control_figures(report: Report, run: StoredRun, folder: Path) -> list[
         if efforts is not None and any(setting.name == BASE_EFFORT for setting in efforts.settings):
             drawings["effort"].append((task, partial(change_by_effort, method=efforts)))
     return [
-        file for stem, panels in drawings.items() if panels for file in curves.save(panels, folder / stem)
+        file for stem, panels in drawings.items() if panels for file in picture.save(panels, folder / stem)
     ]
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reghar.report.figures import curves, style
+from reghar.report.figures import picture, style
 from reghar.report.figures.axes import accuracy_axis, log2_axis
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ def write_scaling_figures(result: dict[str, Any], folder: Path) -> list[Path]:
     tasks = result["tasks"].items()
     files = []
     if any("majority" in one or "rejection" in one for _, one in tasks):
-        files += curves.save(
+        files += picture.save(
             [(task, partial(draw_scaling, task=one)) for task, one in tasks], folder / "scaling"
         )
     compared = [(task, partial(draw_parallel, task=one)) for task, one in tasks if "pass" in one]
     if compared:
-        files += curves.save(compared, folder / "parallel")
+        files += picture.save(compared, folder / "parallel")
     return files
 
 
