@@ -60,7 +60,7 @@ class SharedPool:
     def grade_all(self, requests: Iterable[GradeRequest]) -> Iterator[Grade]:
         return self.pool.grade_all(requests)
 
-    def close(self) -> None: ...
+    def close(self, wait: bool = True) -> None: ...
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -120,8 +120,8 @@ def _plan(arguments: argparse.Namespace) -> JudgePlan:
 def _ask(
     arguments: argparse.Namespace, run: StoredRun, plan: JudgePlan, questions: Sequence[JudgeQuestion]
 ) -> None:
+    from reghar.engines.address import base_urls
     from reghar.engines.chat import ChatEngine
-    from reghar.engines.preflight import base_urls
     from reghar.engines.price import CostCap, Prices
     from reghar.judge.asking import judge_traces
     from reghar.store.folder import RunFolder
