@@ -21,7 +21,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 def post_completion(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, Any]:
-    """The answer to a request for a completion. Raises `RefusedError` where it does not take `body`."""
+    """The answer to a request for a completion. Raises `RequestRefusedError` where `body` is not taken."""
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked
         f"{url}/completions",
         data=json.dumps(body).encode(),
@@ -35,7 +35,7 @@ def get_json(url: str, key: dict[str, str]) -> dict[str, Any]:
     return _open(urllib.request.Request(url, headers=key))  # noqa: S310 - as above
 
 
-class RefusedError(EngineError):
+class RequestRefusedError(EngineError):
     """The server does not take such a request."""
 
 
@@ -72,7 +72,7 @@ def _open_once(request: urllib.request.Request) -> dict[str, Any]:
         line = f"{request.full_url} answers {error.code}: {said}"
         if error.code in (408, 429) or error.code >= 500:
             raise _BusyError(line, retry_after=retry_after(error.headers)) from error
-        raise (RefusedError if error.code in (400, 422) else EngineError)(line) from error
+        raise (RequestRefusedError if error.code in (400, 422) else EngineError)(line) from error
     except (OSError, HTTPException, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise EngineError(

@@ -14,7 +14,7 @@ from http.client import HTTPException
 from typing import Any
 
 from reghar.engines.address import headers
-from reghar.engines.ask import ANSWER_SECONDS, RefusedError, get_json, post_completion
+from reghar.engines.ask import ANSWER_SECONDS, RequestRefusedError, get_json, post_completion
 from reghar.errors import EngineError
 from reghar.prompting.tokenizer import Model
 
@@ -209,5 +209,5 @@ def _try(url: str, body: dict[str, object], key: dict[str, str]) -> dict[str, An
     """The completion; None where the server refuses these parameters."""
     try:
         return post_completion(url, body, key)
-    except RefusedError:
+    except RequestRefusedError:
         return None
