@@ -65,6 +65,8 @@ def settings_from(arguments: argparse.Namespace) -> RunSettings:
     settings = (demo.DEMO_DEFAULTS if model.startswith(DEMO_PREFIX) else {}) | given | {"model": model}
     if "tasks" not in settings:
         raise InputError("--tasks is missing; `reghar tasks list` shows them")
+    if settings.get("wrap_up") is not None:
+        settings.setdefault("budget_counts", "thinking")
     settings["tasks"] = tuple(short_name(name) for name in settings["tasks"])
     return RunSettings(**with_model_sampling(settings))
 

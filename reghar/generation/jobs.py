@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from reghar.generation.records import ForcedAnswer, Trace, TraceKey
+from reghar.prompting.probes import Probe
 from reghar.protocol import PLAIN, Setting
 from reghar.tasks import Problem
 
@@ -30,6 +31,8 @@ class Job:
     """The stored trace, if it needs only answers."""
     own_answer: bool = True
     """Whether the trace's own answer is still to be stored."""
+    probe: Probe | None = None
+    """What its answers are forced with; None for the schedule's own."""
     adapter: str | None = None
     """Name of the LoRA adapter that does it; None for the model itself."""
 

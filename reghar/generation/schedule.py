@@ -236,7 +236,8 @@ class Schedule:
         """The answer after the first `cut` tokens and the probe."""
         job = response.job
         kept = self.sendable(response.ids[:cut])
-        probe_text = self.probe.render(self.delimiters, thinking_open=response.block.is_open_at(cut))
+        probe = job.probe or self.probe
+        probe_text = probe.render(self.delimiters, thinking_open=response.block.is_open_at(cut))
         before = kept + self.model.tokenizer.encode_text(probe_text)
         given = response.prompt_ids + before
         seed = answer_seed(response.seed, budget)
@@ -253,7 +254,7 @@ class Schedule:
             setting=job.setting.name,
             budget=budget,
             forced=True,
-            text=text if self.probe.is_completed else response.natural(before + completion, finished=False),
+            text=text if probe.is_completed else response.natural(before + completion, finished=False),
             token_ids=tuple(completion),
             seed=seed,
             prompt_tokens=len(given),
@@ -268,8 +269,8 @@ class Schedule:
     ) -> tuple[list[int], str, int | None, list[float] | None]:
         """Completion ids, their text, cached prompt tokens, the ids' log-probabilities; ended at the brace
         that closes the box, or the line that closes the block."""
-        decode, in_box = self.model.tokenizer.decode, self.probe.opens_box
-        in_block = self.probe.fence is not None
+        probe, decode = job.probe or self.probe, self.model.tokenizer.decode
+        in_box, in_block = probe.opens_box, probe.fence is not None
         ids: list[int] = []
         logprobs: list[float] | None = []
         cached: int | None = None
@@ -289,19 +290,19 @@ class Schedule:
                     # A block is looked through only where a line of it ends: it may be long.
                     if not (in_box or (in_block and "\n" in decode([token]))):
                         continue
-                    if (end := self.probe.answer_end(text := decode(ids), last=False)) is not None:
+                    if (end := probe.answer_end(text := decode(ids), last=False)) is not None:
                         return ids, text[:end], cached, logprobs and logprobs[: len(ids)]
         if reason is None:
             raise ResponseLostError("the engine ended an answer without a reason")
         ids = self._stops().push(ids, last=True)
         text = decode(ids)
-        return ids, text[: self.probe.answer_end(text, last=True)], cached, logprobs and logprobs[: len(ids)]
+        return ids, text[: probe.answer_end(text, last=True)], cached, logprobs and logprobs[: len(ids)]
 
     def _probe_sampling(self, job: Job, seed: int) -> Sampling:
         return Sampling(
             **self._drawing,
             temperature=self.probe_temperature,
-            max_tokens=self.probe.max_answer_tokens,
+            max_tokens=(job.probe or self.probe).max_answer_tokens,
             logprobs=True,
             seed=seed,
             adapter=job.adapter,

@@ -36,6 +36,14 @@ def _common_checks(settings: RunSettings) -> list[tuple[bool, str]]:
             len(set(settings.tasks)) < len(settings.tasks),
             f"--tasks names a task twice: {','.join(settings.tasks)}",
         ),
+        (
+            settings.wrap_up is not None and (settings.probe is not None or settings.probe_text is not None),
+            "--wrap-up stands in the place of a probe: leave out --probe and --probe-text",
+        ),
+        (
+            settings.wrap_up is not None and settings.budget_counts != "thinking",
+            "--wrap-up is for budgets of thinking tokens: leave out --budget-counts response",
+        ),
         ("" in settings.stop, "--stop is empty; give the text that ends a response"),
         (
             settings.date is not None and not _is_date(settings.date),

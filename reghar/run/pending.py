@@ -60,6 +60,7 @@ class PendingJobs:
                     budgets=tuple(sorted(budget for budget in missing if budget is not None)),
                     trace=trace,
                     own_answer=None in missing,
+                    probe=self._plan.probe,
                     adapter=self._adapter,
                 )
             for setting in self._continuations(key) if key in continued else ():
@@ -69,6 +70,7 @@ class PendingJobs:
                     setting=setting,
                     budgets=setting.budgets,
                     base=trace,
+                    probe=self._plan.probe,
                     adapter=self._adapter,
                 )
         yield from self._new()
@@ -82,7 +84,14 @@ class PendingJobs:
     def _new(self) -> Iterator[Job]:
         for problem, sample, setting in self._plan.traces():
             budgets = self._plan.protocol.budgets if setting.is_plain else setting.budgets
-            job = Job(problem=problem, sample=sample, setting=setting, budgets=budgets, adapter=self._adapter)
+            job = Job(
+                problem=problem,
+                sample=sample,
+                setting=setting,
+                budgets=budgets,
+                probe=self._plan.probe,
+                adapter=self._adapter,
+            )
             if job.key not in self._stored:
                 yield job
 

@@ -261,7 +261,11 @@ def _interrupting() -> Iterator[None]:
 def _session(runs: Sequence[_OpenRun], activities: Activities) -> Iterator[JobEngine]:
     """A started engine; what it was and how long it ran is added to each `run.json`."""
     start, clock = now(), time.monotonic()
-    folder, plan = runs[0].folder, runs[0].rounds.plan
+    # Runs differ in adapter or probe alone; the engine is made for the longest of their requests.
+    folder, plan = (
+        runs[0].folder,
+        max((run.rounds.plan for run in runs), key=lambda each: each.context_needed),
+    )
     spent = _spent(folder, plan) if plan.settings.engine == "chat" else 0.0
     adapters = [run.rounds.plan.adapter for run in runs if run.rounds.plan.adapter is not None]
     log = folder.path / "engine.log"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 
@@ -16,6 +17,7 @@ from reghar.prompting.prompts import PROMPT_DATE, PromptFormat
 from reghar.prompting.reasoning_parsers import parser_delimiters
 from reghar.prompting.thinking import Delimiters, find_delimiters, opened_by_prompt
 from reghar.prompting.tokenizer import Model
+from reghar.prompting.wrap_ups import make_wrap_up, require_closing
 from reghar.protocol import (
     PLAIN,
     ProbeProtocol,
@@ -42,7 +44,7 @@ from reghar.run.questions import (
 )
 from reghar.run.samples import FIRST_SAMPLES, parse_samples
 from reghar.run.settings import RunSettings
-from reghar.tasks import Problem
+from reghar.tasks import Problem, Task
 
 
 def make_plan(settings: RunSettings) -> Plan:
@@ -77,14 +79,15 @@ def _token_plan(settings: RunSettings) -> Plan:
     parse_repetition_detection(settings.repetition_detection)
     budgets = parse_budgets(settings.budgets, settings.max_tokens)
     tasks = tasks_of(settings)
-    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens, default_probe(tasks))
-    check_probe(probe, tasks)
+    probe = _probe(settings, tasks)
     samples = parse_samples(settings.samples, tuple(tasks))
     # The model first: a name that does not exist is said before any data set is fetched.
     model, tokens, served_notes = ask_servers(settings, model_of(settings))
     problems = problems_of(settings, tasks)
     prompt = replace(_prompt_format(settings, model), examples=examples_of(settings, tasks))
     delimiters = find_delimiters(model.tokenizer, _thinking(settings, model))
+    if settings.wrap_up is not None:
+        require_closing(probe, delimiters)
     control = control_of(settings, budgets, delimiters)
     prompts = [prompt.with_setting(setting) for setting in (PLAIN, *control) if setting.after is None]
     longest = max(
@@ -159,6 +162,15 @@ def _sampling(settings: RunSettings, max_tokens: int) -> SamplingProtocol:
         repetition_detection=parse_repetition_detection(settings.repetition_detection),
         max_tokens=max_tokens,
     )
+
+
+def _probe(settings: RunSettings, tasks: Mapping[str, Task]) -> Probe:
+    """What is appended at a cut."""
+    if settings.wrap_up is not None:
+        return make_wrap_up(settings.wrap_up, settings.max_answer_tokens)
+    probe = make_probe(settings.probe, settings.probe_text, settings.max_answer_tokens, default_probe(tasks))
+    check_probe(probe, tasks)
+    return probe
 
 
 def _probe_protocol(settings: RunSettings, probe: Probe) -> ProbeProtocol:

@@ -31,15 +31,20 @@ def reprobe_settings(source: StoredRun, asked: Mapping[str, Any]) -> RunSettings
         "max_tokens": source.protocol.sampling.max_tokens,
         "unclosed": source.protocol.unclosed,
     }
-    if "probe" in asked or "probe_text" in asked:
-        kept |= {"probe": None, "probe_text": None, "max_answer_tokens": None}  # they are of one probe
+    if {"probe", "probe_text", "wrap_up"} & set(asked):
+        # They are of one probe.
+        kept |= {"probe": None, "probe_text": None, "wrap_up": None, "max_answer_tokens": None}
+    if "wrap_up" in asked:
+        kept["budget_counts"] = "thinking"
     arguments = {**old.engine_arguments, **asked.get("engine_arguments", {})}
     return replace(old, **{**kept, **asked, "engine_arguments": arguments})
 
 
 def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> None:
     """Copies the source's traces into a new run's folder. Raises `InputError` where they do not fit."""
-    unequal = [line for line in source.protocol.differences(plan.protocol) if not line.startswith(MAY_DIFFER)]
+    # Traces know nothing of budgets, so a wrap-up may count other tokens than the probe before it.
+    may_differ = MAY_DIFFER if plan.settings.wrap_up is None else (*MAY_DIFFER, "budget_counts:")
+    unequal = [line for line in source.protocol.differences(plan.protocol) if not line.startswith(may_differ)]
     if unequal:
         raise InputError(f"the stored traces were made with other settings: {'; '.join(unequal)}")
     if (path / MANIFEST).exists():

@@ -117,6 +117,14 @@ class RunSettings:
     probe_text: str | None = option(
         _CURVE, "a probe of your own; {close_thinking} is filled in", metavar="TEXT", default=None
     )
+    wrap_up: str | None = option(
+        _CURVE,
+        "in place of a probe what an engine's thinking budget appends, with a free answer after it: close, "
+        "qwen, s1, seed, or a text with {close_thinking}; budgets then count thinking tokens",
+        metavar="NAME",
+        default=None,
+    )
+    """See `reghar.prompting.wrap_ups`."""
     probe_temperature: float | None = option(
         _CURVE,
         "temperature of forced answers",
@@ -130,7 +138,7 @@ class RunSettings:
         "longest forced answer, in tokens",
         metavar="N",
         default=None,
-        default_text="64; 1024 without a box; 2048 for a program",
+        default_text="64; 1024 without a box; 2048 for a program or after a wrap-up",
     )
     frontier: str = option(_CURVE, "auto, a name, a file, or none", default="auto")
     unclosed: Unclosed = option(
