@@ -71,6 +71,11 @@ def test_oracle_of_three_problems_by_hand() -> None:
     np.testing.assert_allclose(oracle.accuracy_at_budgets(), [0, 1.5 / 3, 2 / 3, 2 / 3])
 
 
+def test_an_oracle_does_not_spend_where_accuracy_falls() -> None:
+    falling = Curves(tokens=THREE.tokens[:1], accuracy=np.array([[0.2, 0.8, 0.5, 0.1]]))
+    np.testing.assert_allclose(Oracle(falling, falling).accuracy_at_budgets(), [0.2, 0.8, 0.8, 0.8])
+
+
 def test_weights_are_repeated_problems() -> None:
     twice = Curves(tokens=THREE.tokens[[0, 0, 1]], accuracy=THREE.accuracy[[0, 0, 1]])
     np.testing.assert_allclose(

@@ -70,6 +70,18 @@ def test_policies_by_hand() -> None:
     assert read(unbounded(THREE)) == [(1000, 1), (1000, 1), (150, 1)]
 
 
+def test_a_trace_that_ended_pays_for_its_answer_where_budgets_count_thinking() -> None:
+    thinking = replace(
+        THREE.outcomes,
+        budget_counts="thinking",
+        length=THREE.outcomes.length + 40,
+        thinking_length=THREE.outcomes.length,
+    )
+    answers = replace(THREE, outcomes=thinking)
+    assert read(fixed(answers, 200)) == [(210, 1), (210, 0), (190, 1)]
+    assert read(unbounded(answers)) == [(1040, 1), (1040, 1), (190, 1)]
+
+
 def test_confidence_stops_where_it_is_reached() -> None:
     known = answers_of(
         [[A, RIGHT, RIGHT, RIGHT, RIGHT], [A, A, RIGHT, RIGHT, RIGHT]],

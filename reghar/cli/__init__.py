@@ -17,7 +17,7 @@ from reghar.terminal import printable, shortened
 GROUPS = {
     "measure": ("run", "probe", "score", "report", "view", "lm_eval", "reg", "scaling", "judge", "grade"),
     "compare": ("compare", "check", "power"),
-    "serve": ("recommend",),
+    "serve": ("recommend", "policies"),
     "train": ("reward", "export"),
     "data": ("frontier", "tasks", "budgets", "contamination"),
 }

@@ -7,7 +7,8 @@ its answer settled, those after it (the overthinking tax), and those of traces t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,3 +145,23 @@ def _figure(
 
 def _quotient(top: float, bottom: float) -> float:
     return float(top / bottom) if bottom > 0 else math.nan
+
+
+FIGURES = ("overthinking_tax", "overthinking_share", "futility_waste", "futility_share")
+"""Of a task as a whole, by name."""
+
+
+def allocation_json(found: Allocation) -> dict[str, Any]:
+    """Where a task's tokens went, as plain JSON values: null where nothing has a figure."""
+    useful = found.useful_share
+    return {
+        "useful_share": max(0.0, useful) if math.isfinite(useful) else None,
+        **{name: _ends(getattr(found, name)) for name in FIGURES},
+        "budgets": found.budgets.tolist(),
+        "starvation": [_ends(one) for one in found.starvation],
+        "harm": [_ends(one) for one in found.harm],
+    }
+
+
+def _ends(figure: IntervalFigure) -> dict[str, float | None]:
+    return {name: value if math.isfinite(value) else None for name, value in asdict(figure).items()}

@@ -46,6 +46,8 @@ class Steps:
     """Shape (S,): index of the budget that it is raised from."""
     stop: NDArray[np.int64]
     """Shape (S,): index of the budget that it is raised to."""
+    rising: int
+    """How many of them, the first ones, do not lose accuracy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class Regret:
     """95% interval over problems; NaN where there is none."""
     high: float
     oracle_accuracy: float
-    """What the oracle reaches with as many tokens as the budget spends, 0..1."""
+    """What the oracle reaches with at most as many tokens as the budget spends, 0..1."""
 
 
 def curves_of(outcomes: TaskOutcomes, samples: slice) -> Curves:
@@ -103,9 +105,13 @@ def allocate(curves: Curves) -> tuple[NDArray[np.int64], Steps]:
         for start, stop in itertools.pairwise(hull):
             rows.append((problem, start, stop))
             slopes.append((accuracy[stop] - accuracy[start]) / (tokens[stop] - tokens[start]))
-    order = np.argsort(-np.asarray(slopes, dtype=np.float64), kind="stable")
+    steepness = np.asarray(slopes, dtype=np.float64)
+    order = np.argsort(-steepness, kind="stable")
     table = np.asarray(rows, dtype=np.int64).reshape(-1, 3)[order]
-    return np.asarray(first, dtype=np.int64), Steps(problem=table[:, 0], start=table[:, 1], stop=table[:, 2])
+    steps = Steps(
+        problem=table[:, 0], start=table[:, 1], stop=table[:, 2], rising=int((steepness >= 0).sum())
+    )
+    return np.asarray(first, dtype=np.int64), steps
 
 
 class Oracle:
@@ -146,9 +152,11 @@ class Oracle:
         )
 
     def accuracy_at_budgets(self) -> Array:
-        """Shape (B,): the accuracy reached with the mean tokens that every budget spends."""
+        """Shape (B,): the accuracy reached with at most the mean tokens that every budget spends."""
         tokens, accuracy = self.path(np.ones((1, len(self._first))))
-        reached: Array = np.interp(self._read.tokens.mean(axis=0), tokens[0], accuracy[0])
+        # Where more tokens lose accuracy they are not spent.
+        last = self._steps.rising + 1
+        reached: Array = np.interp(self._read.tokens.mean(axis=0), tokens[0, :last], accuracy[0, :last])
         return reached
 
 

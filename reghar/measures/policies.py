@@ -131,7 +131,7 @@ def unbounded(answers: Answers) -> PolicyOutcome:
     return PolicyOutcome(
         family="unbounded",
         name="unbounded",
-        tokens=outcomes.counted.astype(np.float64),
+        tokens=outcomes.length.astype(np.float64),
         right=outcomes.full_correct,
     )
 
@@ -147,7 +147,9 @@ def _stopped(
     at = stops.argmax(axis=-1)[..., None]
     asked = answers.tokens if first is None else answers.tokens * (np.arange(stops.shape[-1]) >= first)
     paid = asked if first is None else np.cumsum(asked, axis=-1)
-    trace = np.minimum(outcomes.counted[..., None], outcomes.budgets)
+    # What a trace that ended itself says after its thinking is paid for, whatever the budgets count.
+    cut = np.minimum(outcomes.counted[..., None], outcomes.budgets)
+    trace = np.where(answers.over, outcomes.length[..., None], cut)
     tokens = np.take_along_axis(trace + paid, at, axis=-1)[..., 0]
     return PolicyOutcome(
         family=family,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from reghar.frontiers.choose import FrontierChoice, choose_frontier
 from reghar.grading.outcome import OUTCOMES, Outcome
+from reghar.measures.allocation import allocation_json, allocation_of
 from reghar.measures.bootstrap import REPLICATES
 from reghar.measures.catalogue import IntervalKind
 from reghar.measures.curves import curve_of, stored_traces
@@ -19,6 +21,7 @@ from reghar.protocol import SamplingProtocol
 from reghar.report.control import method_records
 from reghar.report.schema import (
     INCOMPLETE,
+    AllocationRecord,
     Average,
     CurveRecord,
     EfficiencyRecord,
@@ -74,6 +77,9 @@ def build_report(
                 reference,
                 method_records(run, task, interval=interval, seed=seed, replicates=replicates),
                 _efficiency(outcomes[task], seed, replicates) if run.protocol.cuts_responses else None,
+                _allocation(outcomes[task], interval, seed, replicates)
+                if run.protocol.cuts_responses
+                else None,
                 _ended_loops(outcomes[task], run.protocol.sampling),
             )
             for task in run.tasks
@@ -94,6 +100,7 @@ def _task(
     reference: FrontierChoice,
     methods: tuple[MethodRecord, ...],
     efficiency: EfficiencyRecord | None,
+    allocation: AllocationRecord | None,
     notes: tuple[str, ...],
 ) -> TaskReport:
     """`cuts`: answers were forced at budgets, without which nothing is known of a trace's course."""
@@ -112,6 +119,7 @@ def _task(
         ),
         measures=measures.measures,
         efficiency=efficiency,
+        allocation=allocation,
         control=methods,
         notes=(*reference.task_notes.get(outcomes.task, ()), *measures.notes, *notes),
     )
@@ -126,6 +134,17 @@ def _ended_loops(outcomes: TaskOutcomes, sampling: SamplingProtocol) -> tuple[st
         f"{int(ended.sum())} of {ended.size} traces looped and were ended for it; they count as unfinished, "
         "and at larger budgets their answers are forced where they ended",
     )
+
+
+def _allocation(
+    outcomes: TaskOutcomes, interval: IntervalKind, seed: int, replicates: int
+) -> AllocationRecord | None:
+    """Where the tokens went; None where traces are missing."""
+    if not outcomes.complete:
+        return None
+    found = allocation_of(outcomes, kind=interval, seed=seed, replicates=replicates)
+    # As JSON: only there do lists stand for tuples.
+    return AllocationRecord.model_validate_json(json.dumps(allocation_json(found)))
 
 
 def _efficiency(outcomes: TaskOutcomes, seed: int, replicates: int) -> EfficiencyRecord:

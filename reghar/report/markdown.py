@@ -12,7 +12,9 @@ from typing import Any
 from markupsafe import Markup
 
 from reghar.measures.catalogue import QUESTIONS, Measure
+from reghar.report.policies import PARTS_REMARK, parts
 from reghar.report.schema import (
+    AllocationRecord,
     EfficiencyRecord,
     MethodRecord,
     Report,
@@ -28,6 +30,7 @@ def report_markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -
     several = len(report.tasks) > 1
     columns = [task.measures for task in report.tasks.values()] + [report.average.measures] * several
     efficient = {name: task.efficiency for name, task in report.tasks.items() if task.efficiency is not None}
+    went = {name: task.allocation for name, task in report.tasks.items() if task.allocation is not None}
     return render(
         "report.md.jinja",
         report=report,
@@ -42,6 +45,9 @@ def report_markdown(report: Report, pictures: Sequence[str] = ("curves.png",)) -
         measures=_measures(columns),
         efficient=list(efficient),
         efficiency=_efficiency(list(efficient.values())),
+        went=list(went),
+        went_rows=_went(list(went.values())),
+        went_remark=PARTS_REMARK,
         control=[
             (name, [_method_row(method) for method in task.control], _setting_rows(task))
             for name, task in report.tasks.items()
@@ -130,6 +136,14 @@ def _efficiency(tasks: Sequence[EfficiencyRecord]) -> Iterator[tuple[str, ...]]:
     """Per-trace efficiency (definitions: Efficiency of single traces): one row per figure."""
     for field, label, unit in EFFICIENCY:
         yield (label, *(raw_figure(_efficient(one, field, unit)) for one in tasks))
+
+
+def _went(tasks: Sequence[AllocationRecord]) -> Iterator[tuple[str, ...]]:
+    """Where the tokens went (definitions: Allocation of thinking): a row per part, `13% [2, 33] of all, 25 a
+    trace`."""
+    by_task = [parts(one.model_dump()) for one in tasks]
+    for cells in zip(*by_task, strict=True):
+        yield (cells[0][0], *(raw_figure(f"{share}; {tokens}") for _, share, tokens in cells))
 
 
 def _efficient(one: EfficiencyRecord, field: str, unit: str) -> str:

@@ -151,6 +151,35 @@ class EfficiencyRecord(_ReportRecord):
     """By the names above: the 95% interval over problems; null for fewer than 2 problems that have it."""
 
 
+class FigureRecord(_ReportRecord):
+    """A mean or share with its 95% interval, null where there is none."""
+
+    value: Rounded | None
+    low: Rounded | None
+    high: Rounded | None
+
+
+class AllocationRecord(_ReportRecord):
+    """Where a task's tokens went (definitions: Allocation of thinking)."""
+
+    useful_share: Fraction | None
+    """Of all tokens, those that are neither below; null where no trace has a token."""
+    overthinking_tax: FigureRecord
+    """Mean tokens after the settled budget, over traces right at the end."""
+    overthinking_share: FigureRecord
+    """Those tokens as a share of all."""
+    futility_waste: FigureRecord
+    """Mean tokens of traces that are right at no budget."""
+    futility_share: FigureRecord
+    """Those tokens as a share of all."""
+    budgets: Budgets
+    """Tokens."""
+    starvation: tuple[FigureRecord, ...]
+    """By budget: share of traces wrong there and right at the end."""
+    harm: tuple[FigureRecord, ...]
+    """By budget: share of traces right there and wrong at the end."""
+
+
 class TaskReport(_ReportRecord):
     """One task of a run."""
 
@@ -170,6 +199,8 @@ class TaskReport(_ReportRecord):
     measures: tuple[Measure, ...]
     efficiency: EfficiencyRecord | None = None
     """null in reports written before it was there."""
+    allocation: AllocationRecord | None = None
+    """null for an incomplete task, without answers at budgets, and in reports written before it was there."""
     control: tuple[MethodRecord, ...] = ()
     """Methods of test-time control, `force` first; empty where the grid holds none of its settings."""
     notes: tuple[str, ...]

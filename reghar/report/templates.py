@@ -24,6 +24,8 @@ CAPTIONS = {
     "control": "Accuracy by thinking tokens used",
     "requested": "Thinking tokens asked for and used",
     "effort": "Accuracy by reasoning effort",
+    "policies": "Accuracy over mean tokens, by stopping policy",
+    "tokens": "Where the tokens went",
     "scatter": "Accuracy by mean response length",
 }
 """What each picture shows, by the name of its file."""

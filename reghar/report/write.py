@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reghar.measures.trace_table import trace_table
 from reghar.protocol import BudgetCounts
 from reghar.report.figures import answers, curves, picture, trade_off
 from reghar.report.figures.axes import Scale
 from reghar.report.figures.control import write_control_figures
+from reghar.report.figures.policies import write_parts_figure, write_policy_figures
 from reghar.report.markdown import report_markdown
+from reghar.report.policies import policies_markdown
 from reghar.report.ranking import Ranking, ranking_markdown
 from reghar.report.schema import Average, CurveRecord, FrontierCurveRecord, Report, TaskReport
 from reghar.store import StoredRun
@@ -67,7 +69,8 @@ def write_curves(report: Report, folder: Path) -> list[Path]:
 
 def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
     """The figures that a closer look needs, as PNG and SVG: curves over log2 budgets, outcomes by
-    budget, response lengths, accuracy of every problem at every budget. Returns the files."""
+    budget, response lengths, accuracy of every problem at every budget, where the tokens went. Returns the
+    files."""
     outcomes = {task: run.outcomes(task) for task in report.tasks}
     by_task: dict[str, list[picture.Panel]] = {
         "curves-log2": _curve_panels(report, "log2"),
@@ -78,7 +81,18 @@ def write_figures(report: Report, run: StoredRun, folder: Path) -> list[Path]:
         "lengths": _panels(answers.response_lengths, outcomes),
         "problems": _panels(answers.problem_heat_map, outcomes),
     }
-    return [file for stem, panels in by_task.items() for file in picture.save(panels, folder / stem)]
+    files = [file for stem, panels in by_task.items() for file in picture.save(panels, folder / stem)]
+    went = {name: one.allocation for name, one in report.tasks.items() if one.allocation is not None}
+    return files + write_parts_figure({name: one.model_dump() for name, one in went.items()}, folder)
+
+
+def write_policies(result: dict[str, Any], folder: Path) -> list[Path]:
+    """Writes `policies.md` and its pictures (see `reghar.measures.policies_of_run`); the files."""
+    pictures = write_policy_figures(result, folder)
+    page = folder / "policies.md"
+    shown = [file.name for file in pictures if file.suffix == ".png"]
+    _write_text(page, policies_markdown(result, shown))
+    return [page, *pictures]
 
 
 def write_ranking(ranking: Ranking, folder: Path, *, figures: bool = False) -> WrittenReport:

@@ -14,10 +14,13 @@ from reghar.report.figures.axes import (
 )
 from reghar.report.text import measured, model_name
 from reghar.store.parts import write_aside
-from reghar.terminal import printable
+from reghar.terminal import printable, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+_HEADING = 36
+"""Characters of a panel's heading: a longer one would reach into the next panel."""
 
 Panel = tuple[str, Callable[["Axes"], None]]
 """A heading, shown where there are several panels, and what draws the panel."""
@@ -43,7 +46,7 @@ def save(
         for axes, (heading, draw) in zip(grid, panels, strict=False):
             draw(axes)
             if len(panels) > 1:
-                axes.set_title(printable(heading), loc="left", fontweight="bold")
+                axes.set_title(shortened(printable(heading), _HEADING), loc="left", fontweight="bold")
         for axes in grid[len(panels) :]:
             axes.remove()
         shared_legend(figure)
