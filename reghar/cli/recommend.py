@@ -1,14 +1,19 @@
-"""`reghar recommend`: which thinking budget to serve a model with, from a stored run."""
+"""`reghar recommend`: which thinking budget to serve a model with, from stored runs."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from reghar.cli.options import add_runs, named_run
 from reghar.errors import InputError
+
+if TYPE_CHECKING:
+    from reghar.store import StoredRun
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,9 +23,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="the smallest budget that is not worse than unbounded thinking",
         description="Which budget to serve with, from the stored answers of a complete run, without an "
         "engine: the smallest that is not worse than unbounded thinking by more than the margin, its "
-        "accuracy, tokens and price, what is not decided, and where the tokens went.",
+        "accuracy, tokens and price, what is not decided, and where the tokens went. Of several probings of "
+        "the same traces, such as those with other wrap-ups, also which of them to take.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a complete run")
+    add_runs(parser)
     parser.add_argument(
         "--margin", type=float, default=0.01, help="accuracy that may be lost, as a fraction (default: 0.01)"
     )
@@ -28,6 +34,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--price-output", type=float, metavar="P", help="price of a million response tokens")
     parser.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--figure",
+        type=Path,
+        metavar="FILE",
+        help="write FILE.png and FILE.svg: accuracy over mean tokens, a line for each run",
+    )
     parser.set_defaults(handler=handle)
 
 
@@ -37,88 +49,44 @@ def handle(arguments: argparse.Namespace) -> int:
         raise InputError(f"--seed {arguments.seed}: give a number from 0 on")
     if (arguments.price_input is None) != (arguments.price_output is None):
         raise InputError("a price needs both --price-input and --price-output")
-    from reghar.measures.recommendation import TokenPrice, recommendation
-    from reghar.store import load_run
+    from reghar.measures.recommendation import TokenPrice, recommendation, recommendations
+    from reghar.report.serving import recommendation_text, recommendations_text
 
     price = None
     if arguments.price_input is not None:
         price = TokenPrice(input=arguments.price_input, output=arguments.price_output)
-    result = recommendation(
-        load_run(arguments.run), margin=arguments.margin, price=price, seed=arguments.seed
-    )
-    if arguments.json:
-        sys.stdout.write(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    runs = _labelled(arguments.runs)
+    asked = {"margin": arguments.margin, "price": price, "seed": arguments.seed}
+    if len(runs) == 1:
+        ((choice, run),) = runs.items()
+        found = recommendation(run, **asked)
+        of_each, text = {choice: found}, recommendation_text(found)
     else:
-        sys.stdout.write(_shown(result))
+        found = recommendations(runs, **asked)
+        of_each, choice, text = found["runs"], found["choice"], recommendations_text(found)
+    sys.stdout.write(json.dumps(found, indent=1, allow_nan=False) + "\n" if arguments.json else text)
+    if arguments.figure is not None:
+        from reghar.report.figures.serving import write_serving_figure
+
+        files = write_serving_figure(of_each, choice, arguments.figure)
+        if not arguments.json:
+            sys.stdout.write(f"\npicture:  {files[0]}\n")
     return 0
 
 
-def _shown(result: dict[str, Any]) -> str:
-    from reghar.terminal import printable, table, terminal_width
+def _labelled(arguments: Sequence[str]) -> dict[str, StoredRun]:
+    """The runs by NAME, else by their probe where that tells them apart, else by their folder."""
+    from reghar.store import load_run
 
-    rows = [*result["budgets"], {"budget": None, "verdict": "", **result["unbounded"]}]
-    priced = result["unbounded"]["price_per_1000"] is not None
-    header = [
-        "budget",
-        "accuracy",
-        "lost at most",
-        "tokens",
-        *(["price of 1,000"] if priced else []),
-        "verdict",
+    named = [named_run(argument) for argument in arguments]
+    runs = [load_run(path) for _, path in named]
+    probes = [run.protocol.probe.name for run in runs]
+    apart = len(set(probes)) == len(probes)
+    labels = [
+        name or (probe if apart else run.path.resolve().name)
+        for (name, _), run, probe in zip(named, runs, probes, strict=True)
     ]
-    cells = [
-        [
-            "unbounded" if row["budget"] is None else f"{row['budget']:,}",
-            f"{100 * row['accuracy']:.1f}%",
-            f"{max(0.0, -100 * row['low']):.1f} points" if "low" in row else "",
-            f"{row['tokens']:,.0f}",
-            *([f"{row['price_per_1000']:,.4f}"] if priced else []),
-            row["verdict"],
-        ]
-        for row in rows
-    ]
-    lines = [_answer(result), "", table(header, cells, width=terminal_width()).rstrip("\n"), ""]
-    for task, went in result["tokens_went"].items():
-        if went["useful_share"] is None:  # no trace has a token
-            continue
-        lines.append(
-            f"{printable(task)}: {100 * went['useful_share']:.0f}% of tokens useful, "
-            f"{100 * went['overthinking_share']:.0f}% after the answer had settled, "
-            f"{100 * went['futility_share']:.0f}% of traces never right"
-        )
-    return "\n".join([*lines, *_to_paste(result)]) + "\n"
-
-
-def _answer(result: dict[str, Any]) -> str:
-    kind, points = result["budget_counts"], f"{100 * result['margin']:g}"
-    margin = f"{points} point{'' if points == '1' else 's'}"
-    if result["recommended"] is None:
-        text = f"No budget is shown to lose at most {margin} against unbounded thinking: serve without one."
-    else:
-        row = next(one for one in result["budgets"] if one["budget"] == result["recommended"])
-        whole = result["unbounded"]
-        text = (
-            f"Serve with {row['budget']:,} {kind} tokens: {100 * row['accuracy']:.1f}% "
-            f"for {row['tokens']:,.0f} tokens, against {100 * whole['accuracy']:.1f}% "
-            f"for {whole['tokens']:,.0f} unbounded "
-            f"(at most {margin} lost, 95%)."
-        )
-    open_ = result["undecided"]
-    if open_ is not None:
-        needed = open_["problems_needed"]
-        remedy = "" if needed is None else f"; about {needed:,} problems would decide"
-        text += f"\nNot decided: {open_['budget']:,}{remedy}."
-    return text
-
-
-def _to_paste(result: dict[str, Any]) -> list[str]:
-    """The request's field of vLLM, where the budget is one of thinking tokens."""
-    if result["recommended"] is None:
-        return []
-    if result["budget_counts"] != "thinking":
-        return [
-            "",
-            "note: this run's budgets count response tokens; an engine's thinking budget is measured by",
-            "`reghar run ... --budget-counts thinking`.",
-        ]
-    return ["", f'vLLM, in the request: {{"thinking_token_budget": {result["recommended"]}}}']
+    for label in labels:
+        if labels.count(label) > 1:
+            raise InputError(f"two runs are called {label!r}: name them, as in first=RUN second=RUN")
+    return dict(zip(labels, runs, strict=True))

@@ -1,8 +1,9 @@
-"""Which budget to serve a stored run's model with: what `reghar recommend RUN` prints."""
+"""Which budget, and which wrap-up, to serve a model with: what `reghar recommend RUN...` prints."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,6 +70,8 @@ def recommendation(
         "model": run.name,
         "digest": run.digest,
         "budget_counts": run.protocol.budget_counts,
+        "probe": {"name": run.protocol.probe.name, "text": run.protocol.probe.text},
+        "thinking": run.protocol.prompt.thinking,
         "margin": margin,
         "recommended": found.recommended,
         "undecided": _undecided(found),
@@ -76,10 +79,51 @@ def recommendation(
             "accuracy": float(np.mean([one.full_correct.mean() for one in tasks])),
             "tokens": whole,
             "price_per_1000": None if price is None else price.per_thousand(prompt, whole),
+            "price_of_prompts": None if price is None else price.per_thousand(prompt, 0.0),
+            "price_of_token": None if price is None else price.per_thousand(0.0, 1.0),
         },
         "budgets": rows,
         "tokens_went": {task: _went(run, task, seed) for task in run.tasks},
     }
+
+
+def recommendations(
+    runs: Mapping[str, StoredRun],
+    *,
+    margin: float = MARGIN,
+    price: TokenPrice | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The recommendation of each run by its label, and which of them to take: that with the fewest tokens.
+
+    The runs are probings of one model's traces with other wrap-ups, probes or budgets; InputError for others.
+    """
+    (first, one), *others = runs.items()
+    for label, other in others:
+        differing = [
+            line
+            for line in one.protocol.differences(other.protocol)
+            if not line.startswith(("probe.", "budgets:", "budget_counts:"))
+        ]
+        if one.name != other.name:
+            differing.append(f"model: {one.name} != {other.name}")
+        if differing:
+            raise InputError(
+                f"{first} and {label} are no probings of the same traces: {'; '.join(differing)}; give runs "
+                "that `reghar probe` made of one run, or call the command for each"
+            )
+    found = {label: recommendation(run, margin=margin, price=price, seed=seed) for label, run in runs.items()}
+    passed = {label: at for label, result in found.items() if (at := recommended_row(result)) is not None}
+    return {
+        "choice": min(passed, key=lambda label: passed[label]["tokens"], default=None),
+        "runs": found,
+    }
+
+
+def recommended_row(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The figures at the recommended budget; None where there is none."""
+    rows: list[dict[str, Any]] = result["budgets"]
+    return next((row for row in rows if row["budget"] == result["recommended"]), None)
 
 
 def _spent(run: StoredRun, task: str) -> Array:
