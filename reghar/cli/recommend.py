@@ -7,12 +7,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reghar.cli.options import add_runs, named_run
 from reghar.errors import InputError
 
 if TYPE_CHECKING:
+    from reghar.measures.prices import TokenPrice
     from reghar.store import StoredRun
 
 
@@ -32,6 +33,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--price-input", type=float, metavar="P", help="price of a million prompt tokens")
     parser.add_argument("--price-output", type=float, metavar="P", help="price of a million response tokens")
+    parser.add_argument(
+        "--price-model", metavar="NAME", help="the prices of a hosted model, by the package genai-prices"
+    )
+    parser.add_argument("--gpu-hour-price", type=float, metavar="P", help="price of an hour of the hardware")
+    parser.add_argument(
+        "--tokens-per-second",
+        type=float,
+        metavar="R",
+        help="response tokens it writes in a second, in all",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the intervals (default: 0)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
@@ -47,24 +58,26 @@ def handle(arguments: argparse.Namespace) -> int:
     """Computes and prints."""
     if arguments.seed < 0:
         raise InputError(f"--seed {arguments.seed}: give a number from 0 on")
-    if (arguments.price_input is None) != (arguments.price_output is None):
-        raise InputError("a price needs both --price-input and --price-output")
-    from reghar.measures.recommendation import TokenPrice, recommendation, recommendations
+    from reghar.measures.recommendation import recommendation, recommendations
     from reghar.report.serving import recommendation_text, recommendations_text
+    from reghar.report.to_paste import lines_to_paste
 
-    price = None
-    if arguments.price_input is not None:
-        price = TokenPrice(input=arguments.price_input, output=arguments.price_output)
+    price = _price(arguments)
     runs = _labelled(arguments.runs)
     asked = {"margin": arguments.margin, "price": price, "seed": arguments.seed}
     if len(runs) == 1:
         ((choice, run),) = runs.items()
         found = recommendation(run, **asked)
-        of_each, text = {choice: found}, recommendation_text(found)
+        of_each: dict[str, Any] = {choice: found}
     else:
         found = recommendations(runs, **asked)
-        of_each, choice, text = found["runs"], found["choice"], recommendations_text(found)
-    sys.stdout.write(json.dumps(found, indent=1, allow_nan=False) + "\n" if arguments.json else text)
+        of_each, choice = found["runs"], found["choice"]
+    for label, result in of_each.items():
+        result["to_paste"] = lines_to_paste(runs[label], result["recommended"])
+    if arguments.json:
+        sys.stdout.write(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write(recommendation_text(found) if len(runs) == 1 else recommendations_text(found))
     if arguments.figure is not None:
         from reghar.report.figures.serving import write_serving_figure
 
@@ -72,6 +85,29 @@ def handle(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             sys.stdout.write(f"\npicture:  {files[0]}\n")
     return 0
+
+
+def _price(arguments: argparse.Namespace) -> TokenPrice | None:
+    """The price that was asked for; None for none. Raises `InputError` for half of one, or two."""
+    from reghar.measures.prices import TokenPrice, gpu_price, listed_price
+
+    tokens = (arguments.price_input, arguments.price_output)
+    gpu = (arguments.gpu_hour_price, arguments.tokens_per_second)
+    if tokens.count(None) == 1:
+        raise InputError("a price needs both --price-input and --price-output")
+    if gpu.count(None) == 1:
+        raise InputError("a price needs both --gpu-hour-price and --tokens-per-second")
+    asked = [tokens[0] is not None, gpu[0] is not None, arguments.price_model is not None]
+    if sum(asked) > 1:
+        raise InputError(
+            "give one price: --price-input and --price-output, or --price-model, or --gpu-hour-price and "
+            "--tokens-per-second"
+        )
+    if arguments.price_model is not None:
+        return listed_price(arguments.price_model)
+    if gpu[0] is not None:
+        return gpu_price(*gpu)
+    return None if tokens[0] is None else TokenPrice(input=tokens[0], output=tokens[1])
 
 
 def _labelled(arguments: Sequence[str]) -> dict[str, StoredRun]:

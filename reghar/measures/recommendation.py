@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,12 @@ from numpy.typing import NDArray
 
 from reghar.errors import InputError
 from reghar.measures.allocation import allocation_of
+from reghar.measures.prices import TokenPrice
 from reghar.measures.serving import MARGIN, Serving, check_margin, serving_of
+from reghar.measures.written import written_tokens
 from reghar.store import StoredRun
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TokenPrice:
-    """In any one currency, per million tokens; at least 0. Raises InputError for others."""
-
-    input: float
-    output: float
-
-    def __post_init__(self) -> None:
-        for flag, price in (("--price-input", self.input), ("--price-output", self.output)):
-            if not (math.isfinite(price) and price >= 0):
-                raise InputError(f"{flag} {price:g}: give the price of a million tokens, 0 or more")
-
-    def per_thousand(self, prompt: float, written: float) -> float:
-        """Of 1,000 responses of so many mean tokens."""
-        return (prompt * self.input + written * self.output) / 1e3
 
 
 def recommendation(
@@ -70,8 +55,8 @@ def recommendation(
         "model": run.name,
         "digest": run.digest,
         "budget_counts": run.protocol.budget_counts,
-        "probe": {"name": run.protocol.probe.name, "text": run.protocol.probe.text},
-        "thinking": run.protocol.prompt.thinking,
+        "probe": run.protocol.probe.name,
+        "price": None if price is None else asdict(price),
         "margin": margin,
         "recommended": found.recommended,
         "undecided": _undecided(found),
@@ -127,7 +112,9 @@ def recommended_row(result: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _spent(run: StoredRun, task: str) -> Array:
-    """Shape (B,): mean tokens written, trace and forced answer."""
+    """Shape (B,): mean tokens written, trace and forced answer; of a wrap-up, with the wrap-up."""
+    if run.manifest.settings.get("wrap_up") is not None:
+        return np.asarray(written_tokens(run, task)[1].mean(axis=(0, 1)))
     outcomes = run.outcomes(task)
     answers = run.answers[run.answers["task"] == task]
     forced = answers[answers["forced"].to_numpy(bool)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from typing import Any
 
 from reghar.measures.recommendation import recommended_row
-from reghar.prompting.probes import CLOSE_THINKING
 from reghar.terminal import printable, table, terminal_width
 
 
@@ -95,29 +92,18 @@ def _figures(row: dict[str, Any]) -> list[str]:
 
 
 def _to_paste(result: dict[str, Any]) -> list[str]:
-    """What engines are to be told, where the budget is one of thinking tokens."""
+    """What engines are told, where the budget is one of thinking tokens; and whose price it is."""
+    lines = [] if result["price"] is None else ["", f"prices: {printable(result['price']['source'])}"]
     if result["recommended"] is None:
-        return []
+        return lines
     if result["budget_counts"] != "thinking":
         return [
+            *lines,
             "",
             "note: this run's budgets count response tokens; an engine's thinking budget is measured by",
             "`reghar probe RUN --wrap-up close`.",
         ]
-    request = f'vLLM, in the request: {{"thinking_token_budget": {result["recommended"]}}}'
-    text, thinking = result["probe"]["text"], result["thinking"]
-    if thinking is None or CLOSE_THINKING not in text:
-        return ["", request]
-    before, _, _ = text.partition(CLOSE_THINKING)
-    config = json.dumps(
-        {"reasoning_start_str": thinking[0], "reasoning_end_str": before + thinking[1]}, ensure_ascii=False
-    )
-    message = f" --reasoning-budget-message {shlex.quote(before.strip())}" if before.strip() else ""
-    return [
-        "",
-        printable(
-            f"vLLM:      vllm serve {shlex.quote(result['model'])} --reasoning-config {shlex.quote(config)}"
-        ),
-        f"           {request.removeprefix('vLLM, ')}",
-        printable(f"llama.cpp: llama-server --reasoning-budget {result['recommended']}{message}"),
-    ]
+    for one in result["to_paste"]:
+        lines += ["", f"{one['engine']} ({one['documented']}):", f"  {one['server']}"]
+        lines += [] if one["request"] is None else [f"  in the request: {one['request']}"]
+    return lines
