@@ -116,7 +116,7 @@ def test_the_memory_limit_costs_an_answer_not_the_pool() -> None:
 
 
 def test_the_verdicts_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool_module, "REMEMBERED", 10)
+    monkeypatch.setattr(pool_module, "REMEMBERED_VERDICTS", 10)
     with GraderPool(workers=1) as graders:
         assert all(v.outcome is Outcome.CORRECT for v in graders.grade_all(easy(n) for n in range(500)))
         assert len(graders._verdicts) == 10
