@@ -28,7 +28,7 @@ def draw_serving(axes: Axes, runs: dict[str, dict[str, Any]], choice: str | None
     spent: list[float] = []
     for i, (label, result) in enumerate(runs.items()):
         colour, line = style.MODEL_STYLES[i % len(style.MODEL_STYLES)]
-        rows = sorted(result["budgets"], key=lambda row: row["tokens"])
+        rows = result["budgets"]  # in their order: a small budget may cost more, where answers run on
         axes.plot(
             [row["tokens"] for row in rows],
             [100 * row["accuracy"] for row in rows],
