@@ -93,12 +93,12 @@ def test_it_counts_thinking_and_stands_in_the_place_of_a_probe() -> None:
 
 def test_a_job_may_have_a_probe_of_its_own() -> None:
     """Several wrap-ups share one engine and its schedule."""
-    engine = FixedEngine("<think>" + "a" * 40 + "</think>\\boxed{1}", answer="So it is \\boxed{3}.")
+    engine = FixedEngine("<think>" + "a" * 40 + "</think>\\boxed{1}", answer="A } in it, and \\boxed{3}.")
     plan = schedule(engine, counts="thinking", probe=make_probe("final-answer", None, None))
     job = Job(problem=QUESTION, sample=0, budgets=(8,), probe=make_wrap_up("close", None))
     done = asyncio.run(plan.do(job))
     forced = done.answers[0]
-    assert forced.text == "\n\nSo it is \\boxed{3}.", "read like a whole response, up to its end"
+    assert forced.text == "\n\nA } in it, and \\boxed{3}.", "read like a whole response, up to its end"
     assert ByteTokenizer().decode(engine.requests[1][0]).endswith("<think>aaaaaaaa</think>\n\n")
     assert engine.requests[1][1].max_tokens == ANSWER_TOKENS
     assert do(plan, 8).answers[0].text != forced.text
