@@ -142,6 +142,8 @@ def test_many_over_the_same_stored_traces(tmp_path: Path, capsys: pytest.Capture
     assert main([*command, "--wrap-up", own, "--out", str(tmp_path / "ups"), "--resume"]) == 0
     assert main([*command, "--wrap-up", "qwen", "--out", str(tmp_path / "twice")]) == 2
     assert "--wrap-up names one twice" in capsys.readouterr().err
+    assert main([*command, "--wrap-up", own, "--wrap-up", own, "--out", str(tmp_path / "twice")]) == 2
+    assert "--wrap-up names one twice" in capsys.readouterr().err
     assert (
         main(["probe", str(tmp_path / "ups" / "qwen"), "--probe", "s1", "--out", str(tmp_path / "s1")]) == 0
     )

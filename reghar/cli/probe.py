@@ -67,7 +67,7 @@ def _folders(plans: Sequence[Plan], out: Path | None, *, apart: bool) -> list[Pa
     unnamed = names.count("custom")
     numbers = count(1)
     names = [f"custom-{next(numbers)}" if unnamed > 1 and name == "custom" else name for name in names]
-    if len(set(names)) < len(names):
+    if len({plan.probe.text for plan in plans}) < len(plans):
         raise InputError(f"--wrap-up names one twice: {', '.join(names)}")
     if out is None:
         return [output_folder(plan) for plan in plans]
