@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import shlex
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -245,6 +246,11 @@ def test_prices_that_are_none(
 def test_other_traces_are_no_choice(served: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recommend", str(served / "close"), str(run)]) == 2
     assert "are no probings of the same traces" in capsys.readouterr().err
+    shutil.copytree(served / "close", served / "other-seed")
+    manifest = json.loads((served / "other-seed" / "run.json").read_text()) | {"seed": 7}
+    (served / "other-seed" / "run.json").write_text(json.dumps(manifest))
+    assert main(["recommend", str(served / "close"), f"b={served / 'other-seed'}"]) == 2
+    assert "seed: 0 != 7" in capsys.readouterr().err
     assert main(["recommend", str(served / "close"), str(served / "close")]) == 2
     assert "two runs are called 'close': name them" in capsys.readouterr().err
     assert main(["recommend", f"a={served / 'close'}", f"b={served / 'close'}", "--margin", "0.5"]) == 0

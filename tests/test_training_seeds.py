@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from reghar.compare import render
 from reghar.compare.measured import Bootstrap
 from reghar.compare.sides import load_sides
 from reghar.compare.table import Comparison, compare
+from reghar.errors import InputError
 from reghar.frontiers.frontier import FrontierSource, write_frontier
 from reghar.measures.build_frontier import RunOutcomes, build
 from reghar.measures.training_seeds import Mean, over_answers, over_seeds, subtracted
@@ -223,3 +225,11 @@ def test_a_method_is_compared_with_a_method(runs: list[Path]) -> None:
     unknown = next(c for c in found.seeds if c.key == ("average", "b", "reg"))
     assert (unknown.mean, unknown.interval) == (None, None)  # without a frontier the difference alone
     assert unknown.difference is not None
+
+
+def test_a_copy_of_a_run_is_no_further_seed(tmp_path: Path) -> None:
+    source = Path(__file__).resolve().parents[1] / "results" / "reference" / "terse"
+    for name in ("one", "two"):
+        shutil.copytree(source, tmp_path / name)
+    with pytest.raises(InputError, match=r"is a copy of .*: name each training seed once"):
+        load_sides([f"A={tmp_path / 'one'}+{tmp_path / 'two'}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -137,8 +138,12 @@ def test_many_over_the_same_stored_traces(tmp_path: Path, capsys: pytest.Capture
     ]
     assert seeds[0].equals(seeds[1]), "a paired design: only the wrap-up differs"
     capsys.readouterr()
-    assert main([*command, "--out", str(tmp_path / "ups")]) == 2
+    assert main([*command, "--wrap-up", "s1", "--out", str(tmp_path / "ups")]) == 2
     assert "already holds a run; add --resume" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "ups" / "close")
+    assert main([*command, "--out", str(tmp_path / "ups")]) == 2, "the second stands"
+    assert "qwen' already holds a run" in capsys.readouterr().err
+    assert not (tmp_path / "ups" / "close").exists(), "nothing is begun that is refused"
     assert main([*command, "--wrap-up", own, "--out", str(tmp_path / "ups"), "--resume"]) == 0
     assert main([*command, "--wrap-up", "qwen", "--out", str(tmp_path / "twice")]) == 2
     assert "--wrap-up names one twice" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def handle(arguments: argparse.Namespace) -> int:
 
     from reghar.cli.run import run_and_report
     from reghar.run.planning import make_plans
-    from reghar.run.reprobe import adopt_traces, reprobe_settings
+    from reghar.run.reprobe import adopt_traces, reprobe_settings, require_free
     from reghar.store import load_run
 
     source = load_run(arguments.run)
@@ -53,8 +53,9 @@ def handle(arguments: argparse.Namespace) -> int:
     each = [asked | {"wrap_up": one} for one in arguments.wrap_ups] or [asked]
     plans = [plan for one in each for plan in make_plans(reprobe_settings(source, one))]
     paths = _folders(plans, arguments.out, apart=bool(arguments.wrap_ups))
+    require_free(paths, resume=arguments.resume)
     for plan, path in zip(plans, paths, strict=True):
-        adopt_traces(source, path, plan, resume=arguments.resume)
+        adopt_traces(source, path, plan)
     words = [word for word in arguments.command_line if word != "--resume"]
     return run_and_report(plans, paths, resume=True, resume_command=f"reghar {shlex.join(words)} --resume")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,16 @@ def _refuse_repeated(runs: Sequence[StoredRun]) -> None:
     for folder in folders:
         if folders.count(folder) > 1:
             raise InputError(f"run {str(folder)!r} is named twice on one side: name each training seed once")
+    for one, other in pairwise(sorted(runs, key=_identity)):
+        if one.manifest.start is not None and _identity(one) == _identity(other):
+            raise InputError(
+                f"{str(other.path)!r} is a copy of {str(one.path)!r}: name each training seed once"
+            )
+
+
+def _identity(run: StoredRun) -> tuple[str, str, str]:
+    """What two runs share only where one is a copy of the other: they have the traces of one start."""
+    return run.name, run.digest, f"{run.manifest.start} {run.manifest.seed}"
 
 
 def require_equal_protocols(

@@ -92,6 +92,8 @@ def recommendations(
         ]
         if one.name != other.name:
             differing.append(f"model: {one.name} != {other.name}")
+        if one.manifest.seed != other.manifest.seed:
+            differing.append(f"seed: {one.manifest.seed} != {other.manifest.seed}")
         if differing:
             raise InputError(
                 f"{first} and {label} are no probings of the same traces: {'; '.join(differing)}; give runs "

@@ -18,8 +18,8 @@ def with_model_sampling(given: Mapping[str, Any]) -> dict[str, Any]:
     if given.get("sampling") != "model":
         return dict(given)
     model = given["model"]
-    if given.get("engine") == "chat" or model == SCRIPTED_MODEL:
-        what = "a chat server's model" if given.get("engine") == "chat" else f"model {model!r}"
+    if given.get("engine") in ("chat", "scripted") or model == SCRIPTED_MODEL:
+        what = "a chat server's model" if given.get("engine") == "chat" else "the scripted model"
         raise InputError(
             f"{what} has no generation_config.json here: leave out --sampling model, and give --temperature "
             "and the like"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +40,16 @@ def reprobe_settings(source: StoredRun, asked: Mapping[str, Any]) -> RunSettings
     return replace(old, **{**kept, **asked, "engine_arguments": arguments})
 
 
-def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> None:
+def require_free(paths: Sequence[Path], *, resume: bool) -> None:
+    """Raises `InputError` where a run stands that is not to go on; asked of all before any is begun."""
+    for path in paths:
+        if (path / MANIFEST).exists() and not resume:
+            raise InputError(
+                f"{str(path)!r} already holds a run; add --resume to go on, or give another --out"
+            )
+
+
+def adopt_traces(source: StoredRun, path: Path, plan: Plan) -> None:
     """Copies the source's traces into a new run's folder. Raises `InputError` where they do not fit."""
     # Traces know nothing of budgets, so a wrap-up may count other tokens than the probe before it.
     may_differ = MAY_DIFFER if plan.settings.wrap_up is None else (*MAY_DIFFER, "budget_counts:")
@@ -48,10 +57,6 @@ def adopt_traces(source: StoredRun, path: Path, plan: Plan, *, resume: bool) -> 
     if unequal:
         raise InputError(f"the stored traces were made with other settings: {'; '.join(unequal)}")
     if (path / MANIFEST).exists():
-        if not resume:
-            raise InputError(
-                f"{str(path)!r} already holds a run; add --resume to go on, or give another --out"
-            )
         return
     numbers = part_numbers(source.path / TRACES)
     others = set(part_numbers(path / TRACES)) - set(numbers)
