@@ -2,10 +2,10 @@
 
     python benchmarks/curve_cost.py --model FOLDER [--traces 4] [--max-tokens 2048] [--rounds 3]
 
-(a) plain generation; (b) the curve, probes in flight; (c) the same probes after all traces ended,
-without reading the prefix cache; (d) a whole regeneration for every budget. Same prompts, same
-seeds, the end-of-sequence token barred so that every trace has its full length. (a) and (b) are
-repeated in turn and paired, because the machine drifts; (c) and (d) run once.
+(a) plain generation; (b) the curve, probes released by each policy of `--release`; (c) the same probes
+after all traces ended, without reading the prefix cache; (d) a whole regeneration for every budget.
+Same prompts, same seeds, the end-of-sequence token barred so that every trace has its full length.
+(a) and (b) are repeated in turn and paired, because the machine drifts; (c) and (d) run once.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from plain_schedule import TASK, plain_schedule
 from smollm2 import smollm2
@@ -25,6 +25,7 @@ from reghar.budgets import parse_budgets
 from reghar.engines.base import Chunk, Sampling
 from reghar.engines.vllm import VllmEngine
 from reghar.generation.jobs import Activity, Job, JobResult
+from reghar.generation.release import Release
 from reghar.prompting.tokenizer import Model, load_model
 from reghar.tasks import Problem
 
@@ -84,13 +85,13 @@ def jobs(count: int, budgets: tuple[int, ...], done: Iterable[JobResult] = ()) -
 
 
 async def timed(
-    engine: FullLength, model: Model, max_tokens: int, work: list[Job]
+    engine: FullLength, model: Model, max_tokens: int, work: list[Job], release: Release = "auto"
 ) -> tuple[list[JobResult], Any]:
     """Seconds and tokens of one piece of work on a cold prefix cache."""
     await engine._engine.reset_prefix_cache()
     engine.cached_tokens = engine.prompt_tokens = 0
     activity = Activity()
-    schedule = plain_schedule(engine, model, max_tokens, activity)
+    schedule = plain_schedule(engine, model, max_tokens, activity, release)
     done: list[JobResult] = []
     start = time.perf_counter()
     await schedule.run(work, len(work), done.append)
@@ -108,28 +109,46 @@ async def measure(engine: FullLength, model: Model, arguments: argparse.Namespac
     length, count = arguments.max_tokens, arguments.traces
     budgets = tuple(b for b in parse_budgets(arguments.budgets) if b <= length)
     await timed(engine, model, 32, jobs(count, ()))  # warm up
-    plain, curve = [], []
+    plain: list[Any] = []
+    curves: dict[Release, list[Any]] = {release: [] for release in arguments.release}
     for _ in range(arguments.rounds):
-        done, row = await timed(engine, model, length, jobs(count, ()))
+        _, row = await timed(engine, model, length, jobs(count, ()))
         plain.append(row)
-        done, row = await timed(engine, model, length, jobs(count, budgets))
-        curve.append(row)
+        for release, rows in curves.items():
+            done, row = await timed(engine, model, length, jobs(count, budgets), release)
+            rows.append(row)
     engine.use_cache = False
     _, after = await timed(engine, model, length, jobs(count, budgets, done))
-    after["seconds"] += statistics.median(row["seconds"] for row in plain)
+    after["seconds"] += median_seconds(plain)
     engine.use_cache = True
     again: dict[str, float] = {}
     for budget in budgets if arguments.regenerate else ():
         _, row = await timed(engine, model, max(budget, 1), jobs(count, (budget,)))
         again = {key: again.get(key, 0) + value for key, value in row.items()}
     await engine.close()
-    ratios = {
-        "b/a": statistics.median(b["seconds"] / a["seconds"] for a, b in zip(plain, curve, strict=True)),
-        "c/b": after["seconds"] / statistics.median(row["seconds"] for row in curve),
+    seconds = median_seconds(curves[arguments.release[0]])
+    ratios: dict[str, float] = {
+        f"b/a {release}": statistics.median(
+            b["seconds"] / a["seconds"] for a, b in zip(plain, rows, strict=True)
+        )
+        for release, rows in curves.items()
     }
+    ratios["c/b"] = after["seconds"] / seconds
     if again:
-        ratios["d/b"] = again["seconds"] / statistics.median(row["seconds"] for row in curve)
-    return {"budgets": len(budgets), "a": plain, "b": curve, "c": after, "d": again or None, "ratios": ratios}
+        ratios["d/b"] = again["seconds"] / seconds
+    return {
+        "budgets": len(budgets),
+        "a": plain,
+        "b": curves,
+        "c": after,
+        "d": again or None,
+        "ratios": ratios,
+    }
+
+
+def median_seconds(rows: list[Any]) -> float:
+    """Of all rounds."""
+    return statistics.median(row["seconds"] for row in rows)
 
 
 def main() -> None:
@@ -140,6 +159,13 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=2048)
     parser.add_argument("--budgets", default="reg")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--release",
+        nargs="+",
+        choices=get_args(Release),
+        default=["auto"],
+        help="(b), (c) and (d) beside the first",
+    )
     parser.add_argument("--regenerate", action=argparse.BooleanOptionalAction, default=True, help="(d)")
     arguments = parser.parse_args()
     model = load_model(arguments.model or str(smollm2(Path(".cache/smollm2"))))

@@ -2,6 +2,7 @@
 
 from reghar.engines.base import Engine
 from reghar.generation.jobs import Activity
+from reghar.generation.release import Release
 from reghar.generation.schedule import Schedule
 from reghar.prompting.probes import make_probe
 from reghar.prompting.prompts import PromptFormat
@@ -12,7 +13,9 @@ from reghar.protocol import SamplingProtocol
 TASK = "t"
 
 
-def plain_schedule(engine: Engine, model: Model, max_tokens: int, activity: Activity) -> Schedule:
+def plain_schedule(
+    engine: Engine, model: Model, max_tokens: int, activity: Activity, release: Release = "auto"
+) -> Schedule:
     """Over any engine; what it does is counted in `activity`."""
     return Schedule(
         engine=engine,
@@ -25,4 +28,5 @@ def plain_schedule(engine: Engine, model: Model, max_tokens: int, activity: Acti
         probe_temperature=0.6,
         run_seed=0,
         activities={TASK: activity},
+        release=release,
     )

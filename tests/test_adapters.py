@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers.loopback import serving
 from helpers.lora import write_adapter
+from helpers.stored_tables import assert_same, tables, wait_for_part
 
 from reghar.cli import main
 from reghar.compare.sides import load_sides, require_comparable
@@ -122,12 +125,18 @@ def test_without_weights_there_is_no_adapter(adapter: Path) -> None:
         read_adapters((f"a={adapter}",), "vllm")
 
 
+def served(folder: Path, *, samples: int) -> list[str]:
+    """The command of a run at a server that is still to be named, on one problem."""
+    data = {"id": "a", "problem": "6 x 7?", "answer": "42"}
+    (folder / "amc23.jsonl").write_text(json.dumps(data) + "\n")
+    return [
+        *("run", "--engine", "openai", "--model", "scripted", "--tasks", "amc23", "--samples", str(samples)),
+        *("--budgets", "0,64", "--max-tokens", "200", "--frontier", "none", "--data-dir", str(folder)),
+    ]
+
+
 def test_a_server_is_asked_by_the_adapters_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = tmp_path / "amc23.jsonl"
-    data.write_text(json.dumps({"id": "a", "problem": "6 x 7?", "answer": "42"}) + "\n")
-    command = ["run", "--engine", "openai", "--model", "scripted", "--tasks", "amc23", "--samples", "2"]
-    command += ["--budgets", "0,64", "--max-tokens", "200", "--frontier", "none", "--data-dir", str(tmp_path)]
-    command += ["--out", str(tmp_path / "out")]
+    command = [*served(tmp_path, samples=2), "--out", str(tmp_path / "out")]
     with serving(adapters=("mine",)) as server:
         command += ["--base-url", f"{server.url}/v1"]
         assert main([*command, "--adapters", "base,other"]) == 3
@@ -145,6 +154,37 @@ def test_a_server_is_asked_by_the_adapters_name(tmp_path: Path, capsys: pytest.C
         again = [*command[:-1], f"{server.url}/v1", "--adapters", "base,mine", "--resume"]
         assert main(again) == 0
         assert server.bodies == []
+
+
+def test_killed_in_the_second_run_each_folder_goes_on_for_itself(tmp_path: Path) -> None:
+    samples = 16
+    flags = [*served(tmp_path, samples=samples), "--adapters", "base,mine"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    with serving(adapters=("mine",), pause=0.02) as server:
+        words = [*flags, "--base-url", f"{server.url}/v1", "--out", str(killed), "--concurrency", "2"]
+        environment = {**os.environ, "REGHAR_FLUSH_SECONDS": "0.1"}
+        command = [sys.executable, "-m", "reghar", *words]
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            wait_for_part(process, killed / "mine", 120)
+        finally:
+            process.kill()
+            process.communicate()
+    before = {path: path.read_bytes() for path in killed.rglob("part-*.parquet")}
+    stored = len(pd.read_parquet(killed / "mine" / "traces"))
+    assert 0 < stored < samples, "the kill came in the middle"
+    with serving(adapters=("mine",)) as server:
+        flags += ["--base-url", f"{server.url}/v1"]
+        assert main([*flags, "--out", str(killed), "--resume"]) == 0
+        assert {body["model"] for body in server.bodies} == {"mine"}, "the base was done"
+        traces = [body for body in server.bodies if body["max_tokens"] == 200]
+        assert len(traces) == samples - stored
+        assert main([*flags, "--out", str(whole)]) == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    for name in ("base", "mine"):
+        assert_same(killed / name, tables(whole / name))
 
 
 @pytest.fixture(scope="module")

@@ -90,9 +90,14 @@ def test_the_curve_is_the_mean_of_the_stored_scores(flags: list[str], tmp_path: 
         assert accuracy > 0.3, "so that a curve of zeros would not pass"
 
 
-def test_killed_and_resumed_is_the_same_as_never_killed(flags: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("release", ["auto", "in-flight", "together"])
+def test_killed_and_resumed_is_the_same_as_never_killed(
+    release: str, flags: list[str], tmp_path: Path
+) -> None:
+    """Whenever its probes are sent."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     main([*flags, "--out", str(whole)])
+    flags = [*flags, "--probe-release", release]
     command = [sys.executable, "-m", "reghar", *flags, "--out", str(killed), "--concurrency", "2"]
     environment = {**os.environ, "REGHAR_SCRIPTED_PAUSE": "0.01", "REGHAR_FLUSH_SECONDS": "0.2"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

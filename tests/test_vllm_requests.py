@@ -1,6 +1,7 @@
 """What vLLM is asked for, by a stand-in for it that takes down every call."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -38,6 +39,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
         max_num_seqs: int
         seed: int
         scheduling_policy: str
+        dtype: str = "auto"
+        enforce_eager: bool = False
+        block_size: int = 16
+        enable_chunked_prefill: bool = True
+        max_num_batched_tokens: int = 8192
 
     class AsyncLLM:
         vllm_config = SimpleNamespace(
@@ -128,3 +134,23 @@ def test_a_trace_and_its_probes_keep_to_the_rank_that_holds_their_blocks(
         (session,) = request["prompt"]["prompt_token_ids"]
         ranks.setdefault(session, set()).add(request["data_parallel_rank"])
     assert sorted(map(sorted, ranks.values())) == [[0], [1]]
+
+
+@pytest.mark.parametrize(("arguments", "compile_disabled"), [({}, "1"), ({"enforce_eager": False}, None)])
+def test_on_a_cpu_no_kernel_is_compiled_unless_that_was_asked_for(
+    arguments: dict[str, object],
+    compile_disabled: str | None,
+    calls: Calls,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("TORCH_COMPILE_DISABLE", "VLLM_CPU_OMP_THREADS_BIND", "VLLM_CPU_KVCACHE_SPACE"):
+        monkeypatch.setenv(name, "")  # so that it is put back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(sys.modules["vllm.platforms"].current_platform, "is_cpu", lambda: True)
+    engine = VllmEngine(
+        "folder", revision=None, max_model_len=64, max_num_seqs=None, seed=1, arguments=arguments
+    )
+    engine.start()
+    asyncio.run(engine.close())
+    assert calls.arguments.enforce_eager == (compile_disabled == "1")
+    assert os.environ.get("TORCH_COMPILE_DISABLE") == compile_disabled

@@ -156,6 +156,9 @@ class VllmEngine:
             + int(str(self._arguments["max_num_seqs"])),
         }
         self._arguments = defaults | self._arguments
+        if self._arguments["enforce_eager"]:
+            # Log-probabilities would still compile a kernel while the first probes wait: 16 s for nothing.
+            os.environ.setdefault("TORCH_COMPILE_DISABLE", "1")
 
     def _heartbeat(self, *_: object) -> Any:
         """What vLLM calls after every step, chunks being too rare to tell a slow engine from a hung one."""

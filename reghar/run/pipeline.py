@@ -110,7 +110,8 @@ def _work(runs: Sequence[_OpenRun], console: Console) -> list[str]:
     activities = {task: Activity() for task in plan.tasks}
     begun = time.monotonic()
     with _session(runs, activities) as engine:
-        console.print(f"loaded in {time.monotonic() - begun:.0f} s", highlight=False)
+        loaded = f"loaded in {time.monotonic() - begun:.0f} s; up to {engine.slots:,} traces in flight"
+        console.print(loaded if plan.settings.concurrency else f"{loaded} at first", highlight=False)
         _run_interruptible(_generate_all(runs, engine, activities, console))
     return [f"the engine was started again: {reason}" for reason in engine.failures]
 
