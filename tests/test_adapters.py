@@ -157,10 +157,10 @@ def test_a_server_is_asked_by_the_adapters_name(tmp_path: Path, capsys: pytest.C
 
 
 def test_killed_in_the_second_run_each_folder_goes_on_for_itself(tmp_path: Path) -> None:
-    samples = 16
+    samples = 24
     flags = [*served(tmp_path, samples=samples), "--adapters", "base,mine"]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    with serving(adapters=("mine",), pause=0.02) as server:
+    with serving(adapters=("mine",), pause=0.03) as server:
         words = [*flags, "--base-url", f"{server.url}/v1", "--out", str(killed), "--concurrency", "2"]
         environment = {**os.environ, "REGHAR_FLUSH_SECONDS": "0.1"}
         command = [sys.executable, "-m", "reghar", *words]
