@@ -85,15 +85,17 @@ def test_a_hanging_answer_is_the_only_one_lost(pool: GraderPool) -> None:
     assert set(outcomes) == {Outcome.CORRECT}
 
 
-def test_workers_killed_in_the_middle_lose_no_answer_but_their_own(pool: GraderPool) -> None:
-    futures = [pool.submit(hard(n)) for n in range(100, 220)]
+def test_workers_killed_in_the_middle_lose_no_answer_but_their_own() -> None:
+    """Nothing here is about time, however slow the machine."""
     killed = 0
-    for graded in (10, 50, 90):
-        futures[graded].result()
-        for pid in pool.worker_pids():
-            os.kill(pid, signal.SIGKILL)
-            killed += 1
-    outcomes = [future.result(timeout=120).outcome for future in futures]
+    with GraderPool(workers=2, time_limit_s=100.0) as graders:
+        futures = [graders.submit(hard(n)) for n in range(100, 220)]
+        for graded in (10, 50, 90):
+            futures[graded].result()
+            for pid in graders.worker_pids():
+                os.kill(pid, signal.SIGKILL)
+                killed += 1
+        outcomes = [future.result(timeout=120).outcome for future in futures]
     assert set(outcomes) <= {Outcome.CORRECT, Outcome.GRADER_ERROR}
     # An answer is given up only when two workers died on it, which the kills may happen to hit.
     assert outcomes.count(Outcome.GRADER_ERROR) <= killed // 2
